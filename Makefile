@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+#   make                the test programs, in build/tests/
+#   make check          all tests of the project: static checks, unit tests, the lab
+#   make check-unit     the quick part of it: no lab, no root
+#   make bench          ratios of our interrupt rate to upstream's
+#
+#   KSRC=DIR            kernel tree to take kvm_util, uapi headers and the harness from
+#   O=DIR               where to build, default: build
+#   DRIVERS=DIR         one more directory of drivers, laid out as drivers/
+#   V=1 W=1             show the commands; more warnings
+
+O ?= build
+V ?= 0
+CC ?= gcc
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+ifeq ($(V),1)
+say := @:
+Q :=
+else
+say = @printf '  %-7s %s\n'
+Q := @
+endif
+
+no_build_goals := clean help
+ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(wildcard scripts/install-deps),)
+ifneq ($(shell scripts/install-deps build $(if $(filter check,$(MAKECMDGOALS)),lab check) >&2; \
+	echo $$?),0)
+$(error what the build needs is missing, see the line above)
+endif
+endif
+override KSRC := $(shell KSRC='$(KSRC)' scripts/kernel-tree)
+ifeq ($(KSRC),)
+$(error no kernel tree to build from, see the line above)
+endif
+endif
+export KSRC
+
+# The kernel tree ---------------------------------------------------------------------------
+
+selftests := $(KSRC)/tools/testing/selftests
+kvm := $(selftests)/kvm
+# Renamed between 6.12 and 6.14.
+kvm_arch := $(notdir $(firstword $(wildcard $(kvm)/lib/x86 $(kvm)/lib/x86_64)))
+kvm_makefile := $(firstword $(wildcard $(kvm)/Makefile.kvm) $(kvm)/Makefile)
+libkvm_sources := $(if $(KSRC),$(shell sed -n \
+	's/^LIBKVM\(_STRING\|_$(kvm_arch)\)\{0,1\} += lib/lib/p' $(kvm_makefile)))
+libkvm_objects := $(patsubst lib/%,$(O)/libkvm/%.o,$(libkvm_sources))
+
+uapi := $(O)/uapi/usr/include
+tree_includes := -isystem $(KSRC)/tools/include -isystem $(KSRC)/tools/arch/x86/include \
+	-isystem $(uapi)
+kvm_includes := -isystem $(kvm)/include -isystem $(kvm)/include/$(kvm_arch) \
+	-isystem $(selftests)
+
+# What kvm_util demands of everything it is linked with: guest code runs from the same ELF,
+# so no PIE, no stack protector, no fortification and none of libc's string functions. The
+# red zone would be overwritten by interrupts taken on the guest's stack.
+common_flags := -std=gnu11 -O2 -g -D_GNU_SOURCE= -DCONFIG_64BIT -U_FORTIFY_SOURCE \
+	-fno-builtin-memcmp -fno-builtin-memcpy -fno-builtin-memset -fno-builtin-strnlen \
+	-fno-stack-protector -fno-PIE -fno-strict-aliasing -march=x86-64-v2 -mno-red-zone -MMD -MP
+warnings := -Wall -Wextra -Wno-format-zero-length -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+ifeq ($(W),1)
+warnings += -Wshadow -Wcast-qual -Wpointer-arith
+endif
+our_flags := $(common_flags) $(warnings) -Iinclude
+
+lib_flags := $(our_flags) $(tree_includes)
+# What include/host/kvm_compat.h has to know about the tree.
+kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
+	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
+host_flags := $(our_flags) $(tree_includes) $(kvm_includes) $(kvm_compat)
+# handlers.S saves the general registers only. libc's inline functions on doubles are not
+# compiled without SSE registers, hence __NO_INLINE__.
+guest_flags := $(host_flags) -mgeneral-regs-only -D__NO_INLINE__
+libkvm_flags := $(common_flags) -Wno-gnu-variable-sized-type-not-at-end -w \
+	$(tree_includes) -I$(kvm)/include -I$(kvm)/include/$(kvm_arch) -I$(selftests) \
+	-I$(selftests)/cgroup/lib/include
+
+# What is built -------------------------------------------------------------------------------
+
+lib_objects := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
+driver_objects := $(patsubst %.c,$(O)/%.o,$(wildcard drivers/*/*.c)) \
+	$(if $(DRIVERS),$(patsubst $(DRIVERS)/%.c,$(O)/out-of-tree/%.o,$(wildcard $(DRIVERS)/*/*.c)))
+host_objects := $(patsubst %.c,$(O)/%.o,$(wildcard host/*.c tests/common/*.c))
+guest_objects := $(patsubst %.c,$(O)/%.o,$(wildcard guest/*.c))
+programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/*_bench.c tests/unit/*_test.c))
+scripts := $(patsubst %.sh,$(O)/%,$(wildcard tests/*_test.sh))
+lab_programs := $(patsubst %.c,$(O)/%,$(wildcard lab/*.c))
+
+.PHONY: all check check-unit bench clean help
+all: $(programs) $(scripts) $(lab_programs)
+
+# Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise.
+settings := $(CC) $(shell $(CC) -dumpfullversion 2>/dev/null) $(KSRC) \
+	$(lib_flags) $(guest_flags) $(libkvm_flags)
+ifneq ($(KSRC),)
+$(shell mkdir -p $(O); printf '%s\n' '$(settings)' | cmp -s - $(O)/settings || \
+	printf '%s\n' '$(settings)' >$(O)/settings)
+endif
+
+$(O)/uapi/done: $(O)/settings
+	$(say) UAPI $(KSRC)
+	$(Q)mkdir -p $(O)/uapi
+	$(Q)MAKEFLAGS= $(MAKE) -s -C $(KSRC) O=$(abspath $(O)/uapi) ARCH=x86 headers \
+		>$(O)/uapi/log 2>&1 || { tail -5 $(O)/uapi/log >&2; \
+		echo "cannot make the uapi headers of $(KSRC): a tree that was built in place" \
+		"needs 'make mrproper' first" >&2; exit 1; }
+	$(Q)touch $@
+
+ordered := $(O)/settings $(O)/uapi/done
+
+define compile
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(1) -c $< -o $@
+endef
+
+$(O)/lib/%.o: lib/%.c $(ordered)
+	$(call compile,$(lib_flags) -Ilib)
+$(O)/drivers/%.o: drivers/%.c $(ordered)
+	$(call compile,$(lib_flags) -I$(<D))
+$(O)/out-of-tree/%.o: $(DRIVERS)/%.c $(ordered)
+	$(call compile,$(lib_flags) -I$(<D))
+$(O)/host/%.o: host/%.c $(ordered)
+	$(call compile,$(host_flags))
+$(O)/guest/%.o: guest/%.c $(ordered)
+	$(call compile,$(guest_flags))
+# The harness makes functions without prototypes of a fixture's parts.
+$(O)/tests/%.o: tests/%.c $(ordered)
+	$(call compile,$(host_flags) -Wno-missing-prototypes)
+
+# memcmp() and friends must not be turned into calls of themselves.
+$(O)/libkvm/string_override.c.o: extra_flags := -ffreestanding
+$(O)/libkvm/%.o: $(kvm)/lib/% $(ordered)
+	$(say) CC kvm/lib/$*
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(libkvm_flags) $(extra_flags) -c $< -o $@
+
+$(O)/libkvm.a: $(libkvm_objects)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(programs): $(O)/%: $(O)/%.o $(host_objects) $(guest_objects) $(driver_objects) $(lib_objects) \
+		$(O)/libkvm.a
+	$(say) LD $@
+	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+
+$(scripts): $(O)/%: %.sh
+	$(Q)install -D -m 755 $< $@
+
+$(lab_programs): $(O)/%: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -D_GNU_SOURCE= $(warnings) -static -pthread $< -o $@
+
+check: all
+	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/check
+check-unit: all
+	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/check --unit
+
+# For scripts/check: how to compile one public header by itself.
+.PHONY: print-header-flags
+print-header-flags:
+	@echo '$(host_flags)'
+
+clean:
+	rm -rf $(O)
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Payload: take interrupts and count them, spinning or halted in between. */
+#include <apic.h>
+#include <processor.h>
+#include <ucall_common.h>
+
+#include <guest/irq_counter.h>
+
+/*
+ * GS finds the vCPU's own counters without an exit to KVM, which reading the APIC id would
+ * cost, and without RDPID, which not every CPU has.
+ */
+static inline struct irq_counter_vcpu *guest_this_vcpu(void)
+{
+	struct irq_counter_vcpu *vcpu;
+
+	asm volatile("mov %%gs:0, %0" : "=r"(vcpu));
+	return vcpu;
+}
+
+static void guest_count(struct irq_counter_vcpu *vcpu, u64 vector)
+{
+	WRITE_ONCE(vcpu->irqs[vector], vcpu->irqs[vector] + 1);
+}
+
+void guest_irq_counter_handler(struct ex_regs *regs)
+{
+	struct irq_counter_vcpu *vcpu = guest_this_vcpu();
+
+	guest_count(vcpu, regs->vector);
+	if (vcpu->x2apic)
+		wrmsr(APIC_BASE_MSR + (APIC_EOI >> 4), 0);
+	else
+		xapic_write_reg(APIC_EOI, 0);
+}
+
+void guest_irq_counter_nmi_handler(struct ex_regs *regs)
+{
+	guest_count(guest_this_vcpu(), IRQ_COUNTER_NMI_VECTOR);
+}
+
+static void guest_spin_until_stopped(const struct irq_counter *counter)
+{
+	asm volatile("sti");
+	while (!READ_ONCE(counter->stop))
+		cpu_relax();
+	asm volatile("cli");
+}
+
+static void guest_halt_until_stopped(const struct irq_counter *counter)
+{
+	/* STI takes effect after the next instruction: no interrupt is lost before HLT. */
+	while (!READ_ONCE(counter->stop))
+		asm volatile("sti; hlt; cli" ::: "memory");
+}
+
+void guest_irq_counter(struct irq_counter *counter, u64 index)
+{
+	struct irq_counter_vcpu *vcpu = &counter->vcpus[index];
+
+	vcpu->self = vcpu;
+	vcpu->x2apic = counter->x2apic;
+	wrmsr(MSR_GS_BASE, (u64)vcpu);
+
+	if (counter->x2apic)
+		x2apic_enable();
+	else
+		xapic_enable();
+
+	WRITE_ONCE(vcpu->ready, 1);
+	if (counter->wait == IRQ_COUNTER_HALT)
+		guest_halt_until_stopped(counter);
+	else
+		guest_spin_until_stopped(counter);
+
+	GUEST_DONE();
+}

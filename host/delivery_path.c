@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <host/delivery_path.h>
+#include <libvfio/assert.h>
+#include <libvfio/proc_interrupts.h>
+
+/* VT-d spec 3.0, 10.4.2: CAP.PI, posting support. */
+#define VTD_CAP_PI (1ULL << 59)
+/* AMD IOMMU spec 3.0, MMIO 0x30: EFR.GAMSup, guest virtual APIC modes; 1 is the full mode. */
+#define AMD_EFR_GAM_SHIFT 21
+#define AMD_EFR_GAM_MASK 7ULL
+
+#define PARAMETER(_module, _name) "/sys/module/" _module "/parameters/" _name
+
+const char *delivery_path_name(enum delivery_path path)
+{
+	static const char *const names[] = {
+		[DELIVERY_EVENTFD] = "eventfd",
+		[DELIVERY_REMAPPED] = "remapped",
+		[DELIVERY_POSTED] = "posted",
+		[DELIVERY_MIXED] = "mixed",
+		[DELIVERY_IMPOSSIBLE] = "impossible",
+	};
+
+	return names[path];
+}
+
+/* The first line of a file without its newline; false if there is no such file. */
+static bool read_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	bool read;
+
+	if (!file)
+		return false;
+
+	read = fgets(line, size, file);
+	fclose(file);
+	if (read)
+		line[strcspn(line, "\n")] = '\0';
+	return read;
+}
+
+/* Module parameters of type bool read Y or N, those of type int 1 or 0. */
+static bool parameter_is_off(const char *path)
+{
+	char value[16];
+
+	return read_line(path, value, sizeof(value)) && (*value == 'N' || *value == '0');
+}
+
+static bool vtd_can_post(const char *path)
+{
+	char line[64];
+
+	return read_line(path, line, sizeof(line)) && strtoull(line, NULL, 16) & VTD_CAP_PI;
+}
+
+static bool amd_can_post(const char *path)
+{
+	char line[64];
+
+	return read_line(path, line, sizeof(line)) &&
+	       strtoull(line, NULL, 16) >> AMD_EFR_GAM_SHIFT & AMD_EFR_GAM_MASK;
+}
+
+/* Whether there are IOMMUs of one kind, and each of them passes @can_post. */
+static bool all_iommus_can_post(const char *pattern, bool (*can_post)(const char *path))
+{
+	bool all = false;
+	glob_t found;
+
+	if (!glob(pattern, 0, NULL, &found)) {
+		all = true;
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			all = all && can_post(found.gl_pathv[i]);
+	}
+
+	globfree(&found);
+	return all;
+}
+
+const char *delivery_posting_missing(void)
+{
+	static const struct {
+		const char *path;
+		const char *reason;
+	} switches[] = {
+		{ PARAMETER("kvm_intel", "enable_apicv"), "kvm_intel.enable_apicv=N" },
+		{ PARAMETER("kvm_amd", "avic"), "kvm_amd.avic=N" },
+		{ PARAMETER("kvm_intel", "enable_device_posted_irqs"),
+		  "kvm_intel.enable_device_posted_irqs=N" },
+		{ PARAMETER("kvm_amd", "enable_device_posted_irqs"),
+		  "kvm_amd.enable_device_posted_irqs=N" },
+	};
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		if (parameter_is_off(switches[i].path))
+			return switches[i].reason;
+	}
+
+	/* enable_device_posted_irqs is new in 6.16, so the IOMMU is asked in any case. */
+	if (all_iommus_can_post("/sys/class/iommu/*/intel-iommu/cap", vtd_can_post) ||
+	    all_iommus_can_post("/sys/class/iommu/*/amd-iommu/features", amd_can_post))
+		return NULL;
+
+	return "the IOMMU cannot post (VT-d CAP.PI, AMD-Vi EFR.GAMSup)";
+}
+
+struct delivery_probe delivery_probe_begin(const char *bdf, u32 index, u32 vector)
+{
+	struct delivery_probe probe = { .bdf = bdf, .index = index, .vector = vector };
+	struct proc_interrupt line;
+	int ret = vfio_pci_host_irq(bdf, index, vector, &line);
+
+	VFIO_ASSERT_EQ(ret, 0, "/proc/interrupts has no line for vector %u of %s: %s",
+		       vector, bdf, strerror(-ret));
+	probe.host_irq = line.irq;
+	probe.before = line.count;
+	return probe;
+}
+
+u64 delivery_probe_host_irqs(const struct delivery_probe *probe)
+{
+	struct proc_interrupt line;
+	int ret = vfio_pci_host_irq(probe->bdf, probe->index, probe->vector, &line);
+
+	VFIO_ASSERT_EQ(ret, 0, "the line of irq %u is gone from /proc/interrupts",
+		       probe->host_irq);
+	return line.count - probe->before;
+}
+
+enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible)
+{
+	if (host_irqs == sent)
+		return DELIVERY_REMAPPED;
+	if (host_irqs > sent || !posting_possible)
+		return DELIVERY_IMPOSSIBLE;
+
+	return host_irqs ? DELIVERY_MIXED : DELIVERY_POSTED;
+}

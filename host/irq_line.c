@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <host/irq_line.h>
+
+void irq_line_connect(struct irq_line *line, struct irq_vm *vm, int eventfd, u32 gsi)
+{
+	*line = (struct irq_line){ .vm = vm, .eventfd = eventfd, .gsi = gsi };
+	irqfd_assign(vm->kvm, gsi, eventfd);
+}
+
+void irq_line_disconnect(struct irq_line *line)
+{
+	irqfd_deassign(line->vm->kvm, line->gsi, line->eventfd);
+	gsi_routing_clear(&line->vm->routing, line->gsi);
+	gsi_routing_commit(&line->vm->routing);
+}
+
+void irq_line_route(struct irq_line *line, u32 vcpu, u8 vector)
+{
+	line->vcpu = vcpu;
+	line->vector = vector;
+	gsi_routing_set_msi(&line->vm->routing, line->gsi,
+			    vector == IRQ_COUNTER_NMI_VECTOR ? msi_message_nmi(vcpu) :
+							       msi_message_fixed(vcpu, vector));
+	gsi_routing_commit(&line->vm->routing);
+}
+
+void irq_line_expect(const struct irq_line *line, struct irq_expectation *expectation)
+{
+	expectation->irqs[line->vcpu][line->vector]++;
+}

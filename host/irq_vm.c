@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <apic.h>
+#include <host/irq_vm.h>
+#include <host/kvm_compat.h>
+#include <libvfio/assert.h>
+#include <libvfio/deadline.h>
+#include <ucall_common.h>
+
+#include "vcpu_stat.h"
+
+/* Generous: an emulated machine takes its time to run a vCPU for the first time. */
+#define START_MS 10000
+#define STOP_MS 10000
+
+/* How long a surplus interrupt may take to show up after the last expected one. */
+#define STRAGGLER_MS 2
+
+static void *vcpu_thread(void *arg)
+{
+	struct kvm_vcpu *vcpu = arg;
+	struct ucall uc;
+
+	vcpu_run(vcpu);
+	switch (get_ucall(vcpu, &uc)) {
+	case UCALL_DONE:
+		return NULL;
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+	default:
+		VFIO_FAIL("vCPU %u left the guest: exit reason %u", vcpu->id,
+			  vcpu->run->exit_reason);
+	}
+}
+
+static void share_counters(struct irq_vm *vm)
+{
+	u32 nr_vcpus = vm->config.nr_vcpus;
+	size_t size = sizeof(struct irq_counter) + nr_vcpus * sizeof(struct irq_counter_vcpu);
+	gva_t gva = vm_alloc(vm->kvm, size, KVM_UTIL_MIN_VADDR);
+
+	/* One allocation is contiguous in guest physical memory, and so is its host mapping. */
+	vm->counter = addr_gva2hva(vm->kvm, gva);
+	memset(vm->counter, 0, size);
+	vm->counter->x2apic = !vm->config.xapic;
+	vm->counter->wait = vm->config.wait;
+	vm->counter->nr_vcpus = nr_vcpus;
+
+	for (u32 i = 0; i < nr_vcpus; i++)
+		vcpu_args_set(vm->vcpus[i], 2, gva, (u64)i);
+}
+
+static void install_handlers(struct irq_vm *vm)
+{
+	/* Every vector has a handler, so that a stray is counted rather than fatal. */
+	for (int vector = IRQ_COUNTER_STOP_VECTOR; vector < IRQ_COUNTER_NR_VECTORS; vector++)
+		vm_install_exception_handler(vm->kvm, vector, guest_irq_counter_handler);
+	vm_install_exception_handler(vm->kvm, IRQ_COUNTER_NMI_VECTOR,
+				     guest_irq_counter_nmi_handler);
+
+	if (vm->config.xapic)
+		virt_pg_map(vm->kvm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
+}
+
+static void start_vcpus(struct irq_vm *vm)
+{
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		int ret = pthread_create(&vm->threads[i], NULL, vcpu_thread, vm->vcpus[i]);
+
+		VFIO_ASSERT_EQ(ret, 0);
+	}
+
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		VFIO_ASSERT_TRUE(wait_for(READ_ONCE(vm->counter->vcpus[i].ready), START_MS),
+				 "vCPU %u did not start", i);
+		if (vm->config.wait == IRQ_COUNTER_HALT)
+			VFIO_ASSERT_TRUE(irq_vm_wait_blocked(vm, i, START_MS),
+					 "vCPU %u did not halt", i);
+	}
+}
+
+struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
+{
+	struct irq_vm *vm = calloc(1, sizeof(*vm));
+
+	VFIO_ASSERT_NOT_NULL(vm);
+	vm->config = *config;
+	vm->vcpus = calloc(config->nr_vcpus, sizeof(vm->vcpus[0]));
+	vm->threads = calloc(config->nr_vcpus, sizeof(vm->threads[0]));
+	VFIO_ASSERT_TRUE(vm->vcpus && vm->threads);
+
+	vm->kvm = vm_create_with_vcpus(config->nr_vcpus, guest_irq_counter, vm->vcpus);
+	vm_enable_cap(vm->kvm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS |
+						   KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+	gsi_routing_init(&vm->routing, vm->kvm);
+	install_handlers(vm);
+	share_counters(vm);
+	start_vcpus(vm);
+
+	return vm;
+}
+
+/* A halted vCPU looks at the stop flag only when something wakes it. */
+static void wake_vcpu(struct irq_vm *vm, u32 vcpu)
+{
+	struct msi_message message = msi_message_fixed(vcpu, IRQ_COUNTER_STOP_VECTOR);
+	struct kvm_msi msi = {
+		.address_lo = (u32)message.address,
+		.address_hi = message.address >> 32,
+		.data = message.data,
+	};
+
+	__vm_ioctl(vm->kvm, KVM_SIGNAL_MSI, &msi);
+}
+
+static bool join_by(pthread_t thread, u64 ms)
+{
+	struct deadline deadline = deadline_after_ms(ms);
+
+	while (pthread_tryjoin_np(thread, NULL)) {
+		if (deadline_expired(&deadline))
+			return !pthread_tryjoin_np(thread, NULL);
+	}
+
+	return true;
+}
+
+void irq_vm_destroy(struct irq_vm *vm)
+{
+	WRITE_ONCE(vm->counter->stop, 1);
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		wake_vcpu(vm, i);
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		VFIO_ASSERT_TRUE(join_by(vm->threads[i], STOP_MS), "vCPU %u does not stop", i);
+
+	gsi_routing_cleanup(&vm->routing);
+	kvm_vm_free(vm->kvm);
+	free(vm->threads);
+	free(vm->vcpus);
+	free(vm);
+}
+
+u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector)
+{
+	return READ_ONCE(vm->counter->vcpus[vcpu].irqs[vector]);
+}
+
+bool irq_vm_wait_blocked(struct irq_vm *vm, u32 vcpu, u64 ms)
+{
+	int stats_fd = vcpu_get_stats_fd(vm->vcpus[vcpu]);
+	bool blocked = wait_for(vcpu_stat(stats_fd, "blocking") == 1, ms);
+
+	close(stats_fd);
+	return blocked;
+}
+
+struct irq_expectation irq_expectation_init(const struct irq_vm *vm)
+{
+	struct irq_expectation expectation = { .vm = vm };
+
+	expectation.irqs = calloc(vm->config.nr_vcpus, sizeof(expectation.irqs[0]));
+	VFIO_ASSERT_NOT_NULL(expectation.irqs);
+	return expectation;
+}
+
+void irq_expectation_cleanup(struct irq_expectation *expectation)
+{
+	free(expectation->irqs);
+}
+
+static bool something_is_missing(const struct irq_expectation *expectation)
+{
+	for (u32 vcpu = 0; vcpu < expectation->vm->config.nr_vcpus; vcpu++) {
+		for (u32 vector = 0; vector < IRQ_COUNTER_NR_VECTORS; vector++) {
+			if (irq_vm_count(expectation->vm, vcpu, vector) <
+			    expectation->irqs[vcpu][vector])
+				return true;
+		}
+	}
+
+	return false;
+}
+
+u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms)
+{
+	u32 differences = 0;
+
+	if (wait_for(!something_is_missing(expectation), ms))
+		usleep(deadline_scale_ms(STRAGGLER_MS) * 1000);
+
+	for (u32 vcpu = 0; vcpu < expectation->vm->config.nr_vcpus; vcpu++) {
+		for (u32 vector = 0; vector < IRQ_COUNTER_NR_VECTORS; vector++) {
+			u64 counted = irq_vm_count(expectation->vm, vcpu, vector);
+			u64 expected = expectation->irqs[vcpu][vector];
+
+			if (counted == expected)
+				continue;
+
+			fprintf(stderr, "vCPU %u vector %#x: %llu interrupts expected, %llu counted\n",
+				vcpu, vector, (unsigned long long)expected,
+				(unsigned long long)counted);
+			differences++;
+		}
+	}
+
+	return differences;
+}

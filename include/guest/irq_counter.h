@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What host and guest share of the payload irq_counter: plain memory, written by one side each.
+ * The guest counts every interrupt it takes, by vCPU and vector, so that duplicates and strays
+ * show as well as losses.
+ */
+#ifndef GUEST_IRQ_COUNTER_H
+#define GUEST_IRQ_COUNTER_H
+
+#include <linux/types.h>
+
+#define IRQ_COUNTER_NR_VECTORS 256
+
+/* Vectors below belong to exceptions (SDM 3A, 6.2); the first legal one tells a guest to stop. */
+#define IRQ_COUNTER_STOP_VECTOR 32
+#define IRQ_COUNTER_FIRST_VECTOR 33
+#define IRQ_COUNTER_NMI_VECTOR 2
+
+/* What a vCPU does while it waits for interrupts. */
+enum irq_counter_wait {
+	IRQ_COUNTER_SPIN,
+	IRQ_COUNTER_HALT,
+};
+
+/**
+ * struct irq_counter_vcpu - Written by one vCPU.
+ * @self: guest address of this very structure, where GS points to
+ * @x2apic: copy of the mode for the interrupt handler
+ * @ready: 1 once the vCPU takes interrupts
+ * @irqs: interrupts taken, by vector; NMIs under IRQ_COUNTER_NMI_VECTOR
+ */
+struct irq_counter_vcpu {
+	struct irq_counter_vcpu *self;
+	u32 x2apic;
+	u32 ready;
+	u64 irqs[IRQ_COUNTER_NR_VECTORS];
+};
+
+/**
+ * struct irq_counter - Written by the host, but for @vcpus.
+ * @x2apic: 1 for x2APIC mode, 0 for xAPIC
+ * @wait: enum irq_counter_wait
+ * @stop: 1 asks every vCPU to finish; one that halts needs IRQ_COUNTER_STOP_VECTOR to notice
+ * @nr_vcpus: entries of @vcpus
+ * @vcpus: by index, which is also the APIC id
+ */
+struct irq_counter {
+	u32 x2apic;
+	u32 wait;
+	u32 stop;
+	u32 nr_vcpus;
+	struct irq_counter_vcpu vcpus[];
+};
+
+struct ex_regs;
+
+void guest_irq_counter(struct irq_counter *counter, u64 index);
+void guest_irq_counter_handler(struct ex_regs *regs);
+void guest_irq_counter_nmi_handler(struct ex_regs *regs);
+
+#endif /* GUEST_IRQ_COUNTER_H */

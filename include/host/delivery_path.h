@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The oracle for how a device's interrupt came into the guest. Its witness is the host's own
+ * count in /proc/interrupts: a posted interrupt never raises the host's vector, a remapped one
+ * raises it once and KVM injects it.
+ */
+#ifndef HOST_DELIVERY_PATH_H
+#define HOST_DELIVERY_PATH_H
+
+#include <stdbool.h>
+
+#include <linux/types.h>
+
+/* How interrupts that the guest has counted came into it. */
+enum delivery_path {
+	DELIVERY_EVENTFD,	/* no device involved: written to, or VFIO's loopback */
+	DELIVERY_REMAPPED,	/* the host took each one and injected it through the irqfd */
+	DELIVERY_POSTED,	/* the IOMMU wrote each one into the vCPU's APIC */
+	DELIVERY_MIXED,		/* some posted, some remapped */
+	DELIVERY_IMPOSSIBLE,	/* the host's count contradicts the guest's or its own abilities */
+};
+
+/** delivery_path_name() - "posted", "remapped", ... */
+const char *delivery_path_name(enum delivery_path path);
+
+/**
+ * delivery_posting_missing() - Why this host cannot post interrupts.
+ *
+ * Looks at kvm_intel's and kvm_amd's parameters and at the capabilities of every IOMMU.
+ *
+ * Return: NULL if it can, otherwise a reason; valid until the next call.
+ */
+const char *delivery_posting_missing(void);
+
+/**
+ * struct delivery_probe - The host's count of one vector before something is sent.
+ * @bdf: the device
+ * @index: VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX
+ * @vector: vector of @index
+ * @host_irq: the Linux irq number
+ * @before: its count at delivery_probe_begin()
+ */
+struct delivery_probe {
+	const char *bdf;
+	u32 index;
+	u32 vector;
+	unsigned int host_irq;
+	u64 before;
+};
+
+/**
+ * delivery_probe_begin() - Note the host's count of an enabled vector.
+ * @bdf: segment:bus:device.function, must outlive the probe
+ * @index: VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX
+ * @vector: vector of @index
+ */
+struct delivery_probe delivery_probe_begin(const char *bdf, u32 index, u32 vector);
+
+/**
+ * delivery_probe_host_irqs() - Interrupts the host has taken on the vector since the beginning.
+ */
+u64 delivery_probe_host_irqs(const struct delivery_probe *probe);
+
+/**
+ * delivery_classify() - Decide how interrupts of a device came.
+ * @sent: interrupts the device raised, all of them counted by the guest
+ * @host_irqs: interrupts the host took on the vector meanwhile
+ * @posting_possible: whether the host is able to post at all
+ *
+ * Return: posted only for 0 of @sent on a host that can post, remapped only for all of them.
+ */
+enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible);
+
+#endif /* HOST_DELIVERY_PATH_H */

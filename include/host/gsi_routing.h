@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The owner of a VM's GSI routing table, which KVM can only be given as a whole. */
+#ifndef HOST_GSI_ROUTING_H
+#define HOST_GSI_ROUTING_H
+
+#include <linux/types.h>
+
+struct kvm_vm;
+struct kvm_irq_routing;
+
+/* GSIs below belong to the PIC and the IOAPIC of KVM's in-kernel irqchip. */
+#define GSI_ROUTING_FIRST_MSI 24U
+
+/**
+ * struct msi_message - What a device writes to raise an interrupt, as KVM's routes hold it.
+ * @address: bits 19:12 destination id 7:0, bits 63:40 destination id 31:8
+ *	(KVM_X2APIC_API_USE_32BIT_IDS, Documentation/virt/kvm/api.rst), 3 RH, 2 DM
+ * @data: bits 7:0 vector, 10:8 delivery mode (SDM 3A, 11.11.2)
+ */
+struct msi_message {
+	u64 address;
+	u32 data;
+};
+
+/**
+ * msi_message_fixed() - An edge-triggered, fixed, physical message to one APIC.
+ * @apic_id: 32-bit destination
+ * @vector: guest vector
+ */
+struct msi_message msi_message_fixed(u32 apic_id, u8 vector);
+
+/**
+ * msi_message_nmi() - A message that raises an NMI at one APIC.
+ * @apic_id: 32-bit destination
+ */
+struct msi_message msi_message_nmi(u32 apic_id);
+
+/**
+ * struct gsi_routing - The routing table of a VM.
+ * @vm: whose it is
+ * @table: as KVM_SET_GSI_ROUTING takes it
+ * @capacity: entries there is room for
+ */
+struct gsi_routing {
+	struct kvm_vm *vm;
+	struct kvm_irq_routing *table;
+	u32 capacity;
+};
+
+/**
+ * gsi_routing_init() - Start with an empty table.
+ * @routing: to be initialized
+ * @vm: with an in-kernel irqchip
+ *
+ * KVM's own table routes the PIC and the IOAPIC; the first commit replaces it.
+ */
+void gsi_routing_init(struct gsi_routing *routing, struct kvm_vm *vm);
+void gsi_routing_cleanup(struct gsi_routing *routing);
+
+/**
+ * gsi_routing_set_msi() - Route @gsi to @message, replacing its former route.
+ * @routing: the table; KVM does not know of the change before gsi_routing_commit()
+ * @gsi: GSI_ROUTING_FIRST_MSI or above
+ * @message: what to deliver
+ */
+void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_message message);
+
+/** gsi_routing_clear() - Remove the route of @gsi, if there is one. */
+void gsi_routing_clear(struct gsi_routing *routing, u32 gsi);
+
+/**
+ * __gsi_routing_commit() - KVM_SET_GSI_ROUTING.
+ *
+ * Return: 0 or -errno.
+ */
+int __gsi_routing_commit(struct gsi_routing *routing);
+void gsi_routing_commit(struct gsi_routing *routing);
+
+/**
+ * __irqfd_assign() - KVM_IRQFD: every signal of @eventfd raises @gsi.
+ * @vm: the VM
+ * @gsi: the interrupt
+ * @eventfd: e.g. of a VFIO vector, which lets KVM and VFIO set up IRQ bypass
+ *
+ * Return: 0 or -errno, -EBUSY if @eventfd already has an irqfd.
+ */
+int __irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd);
+void irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd);
+
+/** __irqfd_deassign() - Undo __irqfd_assign(); the eventfd counts for itself again. */
+int __irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd);
+void irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd);
+
+#endif /* HOST_GSI_ROUTING_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A VM whose vCPUs run the payload irq_counter, and what the host sees of its counts. */
+#ifndef HOST_IRQ_VM_H
+#define HOST_IRQ_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include <guest/irq_counter.h>
+#include <host/gsi_routing.h>
+
+struct kvm_vcpu;
+
+/**
+ * struct irq_vm_config - What kind of VM to make.
+ * @nr_vcpus: vCPUs, with APIC ids 0 to nr_vcpus - 1
+ * @xapic: xAPIC mode rather than x2APIC
+ * @wait: what the vCPUs do between interrupts
+ */
+struct irq_vm_config {
+	u32 nr_vcpus;
+	bool xapic;
+	enum irq_counter_wait wait;
+};
+
+/**
+ * struct irq_vm - A running VM.
+ * @kvm: the VM
+ * @config: as asked for
+ * @routing: its GSI routing table
+ * @counter: the counters, shared with the guest
+ * @vcpus: its vCPUs
+ * @threads: their threads
+ */
+struct irq_vm {
+	struct kvm_vm *kvm;
+	struct irq_vm_config config;
+	struct gsi_routing routing;
+	struct irq_counter *counter;
+	struct kvm_vcpu **vcpus;
+	pthread_t *threads;
+};
+
+/**
+ * irq_vm_create() - Make a VM and wait, bounded, until all its vCPUs take interrupts.
+ * @config: what kind
+ *
+ * With IRQ_COUNTER_HALT every vCPU is seen blocked in KVM before this returns.
+ */
+struct irq_vm *irq_vm_create(const struct irq_vm_config *config);
+
+/** irq_vm_destroy() - Stop the vCPUs, wait for their threads, free the VM. */
+void irq_vm_destroy(struct irq_vm *vm);
+
+/** irq_vm_count() - Interrupts that vCPU @vcpu has taken on @vector. */
+u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector);
+
+/** irq_vm_wait_blocked() - Wait until vCPU @vcpu halts. Return: false if it did not in @ms. */
+bool irq_vm_wait_blocked(struct irq_vm *vm, u32 vcpu, u64 ms);
+
+/**
+ * struct irq_expectation - What the guest must have counted, exactly, since the VM was made.
+ * @irqs: by vCPU and vector, all zero at first
+ */
+struct irq_expectation {
+	const struct irq_vm *vm;
+	u64 (*irqs)[IRQ_COUNTER_NR_VECTORS];
+};
+
+struct irq_expectation irq_expectation_init(const struct irq_vm *vm);
+void irq_expectation_cleanup(struct irq_expectation *expectation);
+
+/**
+ * irq_expectation_wait() - Wait until the guest has counted all that is expected.
+ * @expectation: what is expected
+ * @ms: bound, unscaled
+ *
+ * Returns early once nothing is missing, then leaves stragglers a moment to show up.
+ *
+ * Return: the number of (vCPU, vector) pairs whose count differs, missing or surplus; each was
+ * described on stderr. 0 means exact.
+ */
+u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms);
+
+#endif /* HOST_IRQ_VM_H */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* kselftest_harness.h, the same in each test program, and the main() that goes with it. */
+#ifndef TESTS_HARNESS_H
+#define TESTS_HARNESS_H
+
+#include <tests/test_program.h>
+
+/* Failed expectations belong into the report. */
+#define TH_LOG_STREAM test_report_stream
+#include <kselftest_harness.h>
+
+/* Cases that passed or failed; the harness keeps the counts in this very file. */
+static inline unsigned int harness_cases_ran(void)
+{
+	return ksft_get_pass_cnt() + ksft_get_fail_cnt() + ksft_get_error_cnt() +
+	       ksft_get_xpass_cnt() + ksft_get_xfail_cnt();
+}
+
+/* A bound on a case as a whole; what a case waits for has its own, shorter one. */
+static inline void harness_scale_timeouts(unsigned int percent)
+{
+	for (struct __fixture_metadata *f = __fixture_list; f; f = f->next) {
+		for (struct __test_metadata *t = f->tests; t; t = t->next)
+			t->timeout = t->timeout * percent / 100 + 1;
+	}
+}
+
+/**
+ * TEST_PROGRAM() - The last lines of a test program.
+ * @_needs: NEEDS_*
+ * @_summary: one line for run.sh --list
+ */
+#define TEST_PROGRAM(_needs, _summary)							\
+int main(int argc, char **argv)								\
+{											\
+	const struct test_program program = {						\
+		.name = program_invocation_short_name,					\
+		.needs = (_needs),							\
+		.summary = (_summary),							\
+	};										\
+											\
+	test_program_start(&program, &argc, argv);					\
+	test_program_finish_with(harness_cases_ran);					\
+	harness_scale_timeouts(test_options.timeout_percent);				\
+	return test_harness_run(argc, argv);						\
+}
+
+/* A fixture variant for each IOMMU mode: FOR_EACH_IOMMU_MODE(IOMMU_MODE_VARIANT). */
+#define FIXTURE_VARIANT_IOMMU_MODE(_fixture)						\
+FIXTURE_VARIANT(_fixture) { const char *iommu_mode; }
+
+/** SKIP_IF_MISSING() - Skip a case or its set-up if @_missing, a sentence, is not NULL. */
+#define SKIP_IF_MISSING(_missing) do {							\
+	const char *__missing = (_missing);						\
+											\
+	if (__missing)									\
+		SKIP(return, "%s", __missing);						\
+} while (0)
+
+#endif /* TESTS_HARNESS_H */

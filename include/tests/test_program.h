@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The frame of a test program: its options, its exit status, KTAP and nothing else on stdout.
+ * A test is one file that includes this, defines cases with kselftest_harness.h and ends with
+ * TEST_PROGRAM().
+ */
+#ifndef TESTS_TEST_PROGRAM_H
+#define TESTS_TEST_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <linux/types.h>
+
+#include <libvfio/iommu.h>
+#include <libvfio/pci_bdf.h>
+
+/* What a test cannot do without. */
+#define NEEDS_NOTHING 0
+#define NEEDS_KVM (1 << 0)
+#define NEEDS_DEVICE (1 << 1)
+
+/* Exit codes, see the README; 0, 1 and 4 are those of kselftest. */
+#define EXIT_ENVIRONMENT 2
+#define EXIT_ONLY_SKIPS 4
+
+/**
+ * struct test_program - What a program says of itself.
+ * @name: the name of its file
+ * @needs: NEEDS_*
+ * @summary: one line for run.sh --list
+ */
+struct test_program {
+	const char *name;
+	unsigned int needs;
+	const char *summary;
+};
+
+/**
+ * struct test_options - What the user asked for.
+ * @bdf: the device, "" if none is needed
+ * @iommu_mode: the only mode to test, NULL for all
+ * @timeout_percent: scale of all bounds
+ * @seed: of everything random, printed by each run
+ */
+struct test_options {
+	char bdf[PCI_BDF_SIZE];
+	const char *iommu_mode;
+	unsigned int timeout_percent;
+	u32 seed;
+};
+
+extern struct test_options test_options;
+
+/* The true stdout, for lines of KTAP only; stdout itself is stderr in the processes of a case. */
+extern FILE *test_report_stream;
+
+/**
+ * test_program_start() - Read the options, check what the test needs, exit(2) if it is missing.
+ * @program: what it is
+ * @argc: adjusted to what is left for the harness
+ * @argv: likewise
+ */
+void test_program_start(const struct test_program *program, int *argc, char **argv);
+
+/**
+ * test_program_finish_with() - Register the exit status that the results deserve.
+ * @ran: asked at exit for the number of cases that passed or failed
+ *
+ * The harness exits 0 also when every case was skipped or none was selected; that becomes 4.
+ * A case that exits with the status for SKIP by itself, as TEST_REQUIRE() and some failed
+ * assertions of kvm_util do, fails: a skip has a reason.
+ */
+void test_program_finish_with(unsigned int (*ran)(void));
+
+/**
+ * test_report() - Print a diagnostic line of KTAP, "# ...", from any process of the test.
+ * @fmt: printf format without newline
+ */
+void __attribute__((format(printf, 1, 2))) test_report(const char *fmt, ...);
+
+/**
+ * test_iommu_mode_missing() - Why a case for @mode cannot run here.
+ *
+ * Return: NULL if it can, otherwise a sentence for SKIP().
+ */
+const char *test_iommu_mode_missing(const char *mode);
+
+/** test_random() - A number from [low, high], from the seed of the run. */
+u32 test_random(u32 low, u32 high);
+
+#endif /* TESTS_TEST_PROGRAM_H */

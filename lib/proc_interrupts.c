@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/vfio.h>
+
+#include <libvfio/proc_interrupts.h>
+
+/* The first line names the online CPUs, one column each: "CPU0 CPU1 ...". */
+static int count_cpu_columns(char *header)
+{
+	int cpus = 0;
+	char *save;
+
+	for (char *word = strtok_r(header, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "CPU", 3))
+			return 0;
+		cpus++;
+	}
+
+	return cpus;
+}
+
+/* Several actions can share a line, separated by ", ". The action is the last thing on it. */
+static bool line_has_action(const char *line, const char *action)
+{
+	size_t length = strlen(action);
+	const char *at = line;
+
+	while ((at = strstr(at, action))) {
+		bool starts = at == line || at[-1] == ' ';
+		bool ends = at[length] == '\0' || at[length] == '\n' || at[length] == ',';
+
+		if (starts && ends)
+			return true;
+		at += length;
+	}
+
+	return false;
+}
+
+static int parse_line(const char *line, int cpus, struct proc_interrupt *found)
+{
+	char *end;
+
+	found->count = 0;
+	found->irq = strtoul(line, &end, 10);
+	if (end == line || *end != ':')
+		return -EINVAL;
+
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		const char *column = end + (cpu == 0);
+
+		found->count += strtoull(column, &end, 10);
+		if (end == column)
+			return -EINVAL;
+	}
+
+	return 0;
+}
+
+int proc_interrupts_find(FILE *stream, const char *action, struct proc_interrupt *found)
+{
+	char *line = NULL;
+	size_t size = 0;
+	int cpus = 0, ret;
+
+	if (getline(&line, &size, stream) > 0)
+		cpus = count_cpu_columns(line);
+
+	ret = cpus ? -ENOENT : -EINVAL;
+	while (ret == -ENOENT && getline(&line, &size, stream) > 0) {
+		if (line_has_action(line, action))
+			ret = parse_line(line, cpus, found);
+	}
+
+	free(line);
+	return ret;
+}
+
+int vfio_pci_host_irq(const char *bdf, u32 index, u32 vector, struct proc_interrupt *found)
+{
+	char action[64];
+	FILE *stream;
+	int ret;
+
+	if (index == VFIO_PCI_INTX_IRQ_INDEX)
+		snprintf(action, sizeof(action), "vfio-intx(%s)", bdf);
+	else
+		snprintf(action, sizeof(action), "vfio-%s[%u](%s)",
+			 index == VFIO_PCI_MSIX_IRQ_INDEX ? "msix" : "msi", vector, bdf);
+
+	stream = fopen("/proc/interrupts", "r");
+	if (!stream)
+		return -errno;
+
+	ret = proc_interrupts_find(stream, action, found);
+	fclose(stream);
+	return ret;
+}

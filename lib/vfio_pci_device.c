@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Opening a device, through its group or its character device, and closing it again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/kernel.h>
+
+#include <libvfio/deadline.h>
+#include <libvfio/sysfs.h>
+#include <libvfio/vfio_pci_device.h>
+
+#include "vfio_pci_bar.h"
+
+#define RESET_RETRY_MS 1000
+
+static int group_open(struct vfio_pci_device *device)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[32];
+	int group;
+
+	group = sysfs_iommu_group(device->bdf);
+	if (group < 0)
+		return group;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	device->group_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (device->group_fd < 0)
+		return -errno;
+
+	if (ioctl(device->group_fd, VFIO_GROUP_GET_STATUS, &status))
+		return -errno;
+
+	return status.flags & VFIO_GROUP_FLAGS_VIABLE ? 0 : -EPERM;
+}
+
+static int container_setup(struct vfio_pci_device *device)
+{
+	struct iommu *iommu = device->iommu;
+	int ret;
+
+	ret = group_open(device);
+	if (ret)
+		return ret;
+
+	if (ioctl(device->group_fd, VFIO_GROUP_SET_CONTAINER, &iommu->container_fd))
+		return -errno;
+
+	/* The container keeps the type that its first group gave it and refuses a second. */
+	if (ioctl(iommu->container_fd, VFIO_SET_IOMMU, iommu->mode->iommu_type) && errno != EINVAL)
+		return -errno;
+
+	device->fd = ioctl(device->group_fd, VFIO_GROUP_GET_DEVICE_FD, device->bdf);
+	return device->fd < 0 ? -errno : 0;
+}
+
+static int iommufd_setup(struct vfio_pci_device *device)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.iommufd = device->iommu->iommufd,
+	};
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+		.pt_id = device->iommu->ioas_id,
+	};
+	char path[PATH_MAX];
+	int ret;
+
+	ret = sysfs_vfio_cdev(device->bdf, path, sizeof(path));
+	if (ret)
+		return ret;
+
+	device->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (device->fd < 0)
+		return -errno;
+
+	if (ioctl(device->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
+	    ioctl(device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+		return -errno;
+
+	return 0;
+}
+
+static int query_device(struct vfio_pci_device *device)
+{
+	device->info.argsz = sizeof(device->info);
+	if (ioctl(device->fd, VFIO_DEVICE_GET_INFO, &device->info))
+		return -errno;
+
+	device->config_space.argsz = sizeof(device->config_space);
+	device->config_space.index = VFIO_PCI_CONFIG_REGION_INDEX;
+	if (ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, &device->config_space))
+		return -errno;
+
+	for (u32 index = 0; index < ARRAY_SIZE(device->irq_info); index++) {
+		device->irq_info[index].argsz = sizeof(device->irq_info[index]);
+		device->irq_info[index].index = index;
+		if (ioctl(device->fd, VFIO_DEVICE_GET_IRQ_INFO, &device->irq_info[index]))
+			return -errno;
+	}
+
+	return 0;
+}
+
+/* Undoes whatever part of the initialization took place, in reverse order. */
+static void device_close(struct vfio_pci_device *device)
+{
+	vfio_pci_bars_unmap(device);
+
+	if (device->intx_eventfd >= 0)
+		close(device->intx_eventfd);
+	for (int i = 0; i < VFIO_PCI_MAX_MSI; i++) {
+		if (device->msi_eventfds[i] >= 0)
+			close(device->msi_eventfds[i]);
+	}
+
+	if (device->fd >= 0)
+		close(device->fd);
+	if (device->group_fd >= 0)
+		close(device->group_fd);
+	free(device);
+}
+
+static struct vfio_pci_device *device_alloc(const char *bdf, struct iommu *iommu)
+{
+	struct vfio_pci_device *device = calloc(1, sizeof(*device));
+
+	VFIO_ASSERT_NOT_NULL(device);
+	snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
+	device->iommu = iommu;
+	device->fd = -1;
+	device->group_fd = -1;
+	device->intx_eventfd = -1;
+	for (int i = 0; i < VFIO_PCI_MAX_MSI; i++)
+		device->msi_eventfds[i] = -1;
+
+	return device;
+}
+
+int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci_device **result)
+{
+	struct vfio_pci_device *device = device_alloc(bdf, iommu);
+	int ret;
+
+	ret = iommu->mode->container_path ? container_setup(device) : iommufd_setup(device);
+	if (!ret)
+		ret = query_device(device);
+	if (!ret)
+		ret = vfio_pci_bars_map(device);
+	/* Tests of the device alone need no driver. */
+	if (!ret && __vfio_pci_driver_probe(device) == -EEXIST)
+		ret = -EEXIST;
+	if (ret) {
+		device_close(device);
+		return ret;
+	}
+
+	*result = device;
+	return 0;
+}
+
+struct vfio_pci_device *vfio_pci_device_init(const char *bdf, struct iommu *iommu)
+{
+	struct vfio_pci_device *device = NULL;
+	int ret = __vfio_pci_device_init(bdf, iommu, &device);
+
+	VFIO_ASSERT_EQ(ret, 0, "cannot open %s in IOMMU mode %s: %s%s", bdf, iommu->mode->name,
+		       strerror(-ret),
+		       ret == -EBUSY ? " (is another program using it?)" :
+		       ret == -EPERM ? " (its IOMMU group is not viable)" : "");
+	return device;
+}
+
+void vfio_pci_device_cleanup(struct vfio_pci_device *device)
+{
+	if (device->driver.initialized)
+		vfio_pci_driver_remove(device);
+
+	device_close(device);
+}
+
+int __vfio_pci_device_reset(struct vfio_pci_device *device)
+{
+	return ioctl(device->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+void vfio_pci_device_reset(struct vfio_pci_device *device)
+{
+	int ret = -EAGAIN;
+
+	wait_for((ret = __vfio_pci_device_reset(device)) != -EAGAIN, RESET_RETRY_MS);
+	VFIO_ASSERT_EQ(ret, 0, "cannot reset %s: %s", device->bdf, strerror(-ret));
+}

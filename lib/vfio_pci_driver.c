@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The drivers that are linked in, and the rules that hold for all of them. */
+#include <errno.h>
+#include <string.h>
+
+#include <linux/kernel.h>
+
+#include <libvfio/vfio_pci_device.h>
+
+/*
+ * The section that VFIO_PCI_DRIVER() fills; the linker defines its ends. Weak, so that a
+ * program without any driver links, too.
+ */
+extern const struct vfio_pci_driver_ops *const __start_vfio_pci_drivers[] __attribute__((weak));
+extern const struct vfio_pci_driver_ops *const __stop_vfio_pci_drivers[] __attribute__((weak));
+
+int __vfio_pci_driver_probe(struct vfio_pci_device *device)
+{
+	const struct vfio_pci_driver_ops *const *ops;
+	const struct vfio_pci_driver_ops *found = NULL;
+
+	for (ops = __start_vfio_pci_drivers; ops < __stop_vfio_pci_drivers; ops++) {
+		struct vfio_pci_driver driver = device->driver;
+
+		if ((*ops)->probe(device)) {
+			device->driver = driver;
+			continue;
+		}
+
+		if (found) {
+			fprintf(stderr, "%s: both %s and %s claim to drive it\n", device->bdf,
+				found->name, (*ops)->name);
+			return -EEXIST;
+		}
+		found = *ops;
+	}
+
+	device->driver.ops = found;
+	return found ? 0 : -ENODEV;
+}
+
+int __vfio_pci_driver_init(struct vfio_pci_device *device)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	int ret;
+
+	if (!driver->ops)
+		return -ENODEV;
+	if (driver->initialized)
+		return -EBUSY;
+	if (!(driver->irq_indexes & (1U << driver->irq_index)))
+		return -EOPNOTSUPP;
+	VFIO_ASSERT_NE(driver->region.size, 0ULL, "%s: the driver needs memory", device->bdf);
+
+	ret = driver->ops->init(device);
+	driver->initialized = !ret;
+	driver->memcpy_in_progress = false;
+	return ret;
+}
+
+void vfio_pci_driver_init(struct vfio_pci_device *device)
+{
+	int ret = __vfio_pci_driver_init(device);
+
+	VFIO_ASSERT_EQ(ret, 0, "%s: driver %s cannot initialize it: %s", device->bdf,
+		       device->driver.ops ? device->driver.ops->name : "(none)", strerror(-ret));
+}
+
+void vfio_pci_driver_remove(struct vfio_pci_device *device)
+{
+	VFIO_ASSERT_TRUE(device->driver.initialized);
+	device->driver.ops->remove(device);
+	device->driver.initialized = false;
+	device->driver.memcpy_in_progress = false;
+}
+
+static bool ranges_overlap(iova_t a, iova_t b, u64 size)
+{
+	return a < b ? b - a < size : a - b < size;
+}
+
+int __vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
+				   iova_t src, iova_t dst, u64 size, u64 count)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	int ret;
+
+	VFIO_ASSERT_TRUE(driver->initialized);
+	if (driver->no_memcpy || !driver->ops->memcpy_start)
+		return -EOPNOTSUPP;
+	if (driver->memcpy_in_progress)
+		return -EBUSY;
+	if (!size || size > driver->max_memcpy_size ||
+	    !count || count > driver->max_memcpy_count ||
+	    (src | dst | size) % driver->memcpy_align || ranges_overlap(src, dst, size))
+		return -EINVAL;
+
+	ret = driver->ops->memcpy_start(device, src, dst, size, count);
+	driver->memcpy_in_progress = !ret;
+	return ret;
+}
+
+void vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
+				  iova_t src, iova_t dst, u64 size, u64 count)
+{
+	int ret = __vfio_pci_driver_memcpy_start(device, src, dst, size, count);
+
+	VFIO_ASSERT_EQ(ret, 0, "%s: cannot start a memcpy: %s", device->bdf, strerror(-ret));
+}
+
+int vfio_pci_driver_memcpy_wait(struct vfio_pci_device *device)
+{
+	int ret;
+
+	VFIO_ASSERT_TRUE(device->driver.memcpy_in_progress);
+	ret = device->driver.ops->memcpy_wait(device);
+	device->driver.memcpy_in_progress = false;
+	return ret;
+}
+
+int vfio_pci_driver_memcpy(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size)
+{
+	while (size) {
+		u64 piece = min(size, device->driver.max_memcpy_size);
+		int ret;
+
+		ret = __vfio_pci_driver_memcpy_start(device, src, dst, piece, 1);
+		if (!ret)
+			ret = vfio_pci_driver_memcpy_wait(device);
+		if (ret)
+			return ret;
+
+		src += piece;
+		dst += piece;
+		size -= piece;
+	}
+
+	return 0;
+}
+
+int __vfio_pci_driver_send_msi_vector(struct vfio_pci_device *device, u32 vector)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+
+	VFIO_ASSERT_TRUE(driver->initialized);
+	if (!driver->ops->send_msi)
+		return -EOPNOTSUPP;
+	if (driver->memcpy_in_progress)
+		return -EBUSY;
+	if (vector < driver->msi || vector - driver->msi >= driver->nr_msi)
+		return -EINVAL;
+
+	return driver->ops->send_msi(device, vector);
+}
+
+void vfio_pci_driver_send_msi_vector(struct vfio_pci_device *device, u32 vector)
+{
+	int ret = __vfio_pci_driver_send_msi_vector(device, vector);
+
+	VFIO_ASSERT_EQ(ret, 0, "%s: cannot make it raise vector %u: %s", device->bdf, vector,
+		       strerror(-ret));
+}
+
+void vfio_pci_driver_send_msi(struct vfio_pci_device *device)
+{
+	vfio_pci_driver_send_msi_vector(device, device->driver.msi);
+}
