@@ -1,0 +1,320 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Boots the lab, runs one command in it and ends with the command's exit status. What the lab is
+# and what its verdicts mean: usage() below and docs/lab.md.
+
+set -euo pipefail
+
+here=$(dirname "$(realpath "$0")")
+readonly here
+# shellcheck source=lab/watch.bash
+source "$here/watch.bash"
+
+# What the options say; the names are those of the options.
+iommu=intel kernel='' accel=auto tcg_threads=single smp=4 memory=2G append='' timeout=600
+payload='' build='' log_dir='' shell=0 hold=0
+command=()
+
+qemu_pid=''
+
+usage() {
+	cat <<-'END'
+	usage: lab/boot.sh [options] --kernel FILE --log-dir DIR [--] [COMMAND...]
+
+	Boots a QEMU machine with an emulated IOMMU and runs COMMAND in it, as root, with run.sh,
+	scripts/ and the test programs in its working directory. COMMAND's output and exit status
+	become those of this program.
+
+	  --kernel FILE       the bzImage to boot (lab/kernel.sh makes one)
+	  --log-dir DIR       where console.log, stdout.log, stderr.log and qemu.log go
+	  --iommu intel|amd   VT-d (default) or AMD-Vi
+	  --accel auto|tcg|kvm
+	                      kvm needs nested virtualisation; auto (default) tries it
+	  --tcg-threads single|multi
+	                      one thread for all CPUs (default) or one for each
+	  --smp N             CPUs (default 4)
+	  --memory SIZE       memory (default 2G)
+	  --append ARGS       more kernel parameters
+	  --timeout SECONDS   bound for COMMAND (default 600, 0 for none)
+	  --payload DIR       what COMMAND finds in its working directory, instead of the tests
+	  --build DIR         where make puts its output (default: build beside run.sh)
+	  --shell             a shell in the lab, after COMMAND if there is one
+	  --hold              print COMMAND's stdout when it has ended, not as it comes; that of
+	                      a lab that stalled is then not printed at all
+
+	QEMU names the QEMU to use, QEMU_EXTRA more arguments for it.
+
+	A lab that dies (panic, oops, warning, hang, QEMU gone) ends with 1 whatever COMMAND says.
+	If the emulation stalls, which is nobody's fault but QEMU's, the lab is run once more, and
+	"# lab: the emulation stalled, run again" on stdout ends what the first one printed.
+
+	Exit codes: that of COMMAND; 1 the lab died or stalled twice; 2 usage or environment.
+	END
+}
+
+say() {
+	printf 'lab: %s\n' "$*" >&2
+}
+
+die() {
+	say "$*"
+	exit 2
+}
+
+parse() {
+	local name
+
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--help) usage; exit 0 ;;
+		--shell) shell=1; shift; continue ;;
+		--hold) hold=1; shift; continue ;;
+		--) shift; break ;;
+		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
+			--timeout | --payload | --build | --log-dir) ;;
+		-*) die "unknown option '$1'; --help lists them." ;;
+		*) break ;;
+		esac
+		[[ $# -ge 2 ]] || die "$1 needs a value."
+		name=${1#--}
+		printf -v "${name//-/_}" '%s' "$2"
+		shift 2
+	done
+	command=("$@")
+}
+
+check_options() {
+	[[ $iommu == intel || $iommu == amd ]] || die "--iommu is intel or amd, not '$iommu'."
+	[[ $accel =~ ^(auto|tcg|kvm)$ ]] || die "--accel is auto, tcg or kvm, not '$accel'."
+	[[ $tcg_threads == single || $tcg_threads == multi ]] ||
+		die "--tcg-threads is single or multi, not '$tcg_threads'."
+	[[ $smp =~ ^[1-9][0-9]?$ ]] || die "--smp is a number of CPUs, not '$smp'."
+	[[ $timeout =~ ^[0-9]+$ ]] || die "--timeout is a number of seconds, not '$timeout'."
+	[[ -n $log_dir ]] || die "--log-dir DIR is missing."
+	[[ -n $kernel ]] || die "--kernel FILE is missing; lab/kernel.sh makes one."
+	[[ -f $kernel && -r $kernel ]] || die "--kernel $kernel is not a readable file."
+	((${#command[@]} || shell)) || die "no COMMAND to run."
+	qemu=$(type -P "${QEMU:-qemu-system-x86_64}") ||
+		die "there is no ${QEMU:-qemu-system-x86_64}: install the package qemu-system-x86."
+	mkdir -p "$log_dir" || die "cannot make the log directory $log_dir."
+	log_dir=$(realpath "$log_dir")
+}
+
+# kernel_parameters ATTEMPT: why each one:
+#   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
+#   printk.time, loglevel   warnings are on the console, chatter is not: the port is slow
+#   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
+#   mitigations, random     work that is of no use on an emulated CPU
+kernel_parameters() {
+	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic"
+
+	parameters+=" tsc=reliable no_timer_check mitigations=off random.trust_cpu=on"
+	if [[ $iommu == intel ]]; then
+		parameters+=" intel_iommu=on"
+	fi
+	printf '%s\n' "$parameters lab.attempt=$1 $append"
+}
+
+machine_args() {
+	if [[ $accel == kvm ]]; then
+		printf '%s\n' -machine q35,kernel-irqchip=split -accel kvm -cpu host
+	else
+		printf '%s\n' -machine q35,kernel-irqchip=off -accel "tcg,thread=$tcg_threads" -cpu max
+	fi
+	printf '%s\n' -smp "$smp" -m "$memory" -no-user-config -nodefaults -display none -no-reboot
+}
+
+# channel_args: the kernel's log by the serial port, everything else by virtio: it has an end, an
+# order and a name, and no kernel message can get into it. Without ioeventfd a write is through
+# when it returns; with it the kernel spins until QEMU's main loop comes round.
+channel_args() {
+	local files=${log_dir//,/,,}
+
+	printf '%s\n' -serial "file:$files/console.log" \
+		-chardev "pipe,id=monitor,path=$files/.run/monitor" -mon chardev=monitor \
+		-chardev "file,id=control,path=$files/.run/control" \
+		-chardev "file,id=stdout,path=$files/stdout.log" \
+		-chardev "file,id=stderr,path=$files/stderr.log" \
+		-device virtio-serial-pci,addr=3.0,ioeventfd=off \
+		-device virtserialport,nr=1,chardev=control,name=lab.control \
+		-device virtserialport,nr=2,chardev=stdout,name=lab.stdout \
+		-device virtserialport,nr=3,chardev=stderr,name=lab.stderr
+	if ((shell)); then
+		printf '%s\n' -chardev stdio,id=shell,signal=off \
+			-device virtconsole,nr=0,chardev=shell
+	fi
+}
+
+# open_channels: makes what QEMU opens. The control channel is held open for writing too until
+# the lab has spoken, so that opening it does not wait; from then on its end is QEMU's end.
+open_channels() {
+	local run=$log_dir/.run
+
+	rm -rf "$run"
+	mkdir "$run"
+	mkfifo "$run/control" "$run/monitor.in" "$run/monitor.out"
+	: | tee "$log_dir"/{console,stdout,stderr,qemu}.log
+	exec {hold_open}<>"$run/control"
+	exec {control}<"$run/control"
+	exec {monitor_in}<>"$run/monitor.in" {monitor_out}<>"$run/monitor.out"
+	exec {out_fd}<"$log_dir/stdout.log" {err_fd}<"$log_dir/stderr.log"
+}
+
+close_channels() {
+	exec {hold_open}>&- {control}<&- {monitor_in}<&- {monitor_out}<&- {out_fd}<&- {err_fd}<&-
+	rm -rf "$log_dir/.run"
+}
+
+# run_bound PROGRAM...: becomes the program, without our end of the control channel. The kernel
+# kills it when this program dies, however it dies.
+run_bound() {
+	exec {hold_open}>&-
+	exec setpriv --pdeathsig KILL "$@"
+}
+
+# start_qemu ATTEMPT
+start_qemu() {
+	local -a args extra=()
+
+	mapfile -t args < <(machine_args && channel_args &&
+		"$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --args "$log_dir")
+	read -r -a extra <<<"${QEMU_EXTRA:-}"
+	args+=(-kernel "$kernel" -initrd "$log_dir/.initramfs"
+		-append "$(kernel_parameters "$1")" "${extra[@]}")
+	printf '%q ' "$qemu" "${args[@]}" >"$log_dir/qemu.cmd"
+	exec {errors}>"$log_dir/qemu.log"
+	if ((shell)); then
+		run_bound "$qemu" "${args[@]}" <&0 2>&"$errors" &
+	else
+		run_bound "$qemu" "${args[@]}" </dev/null >&"$errors" 2>&1 &
+	fi
+	qemu_pid=$!
+	exec {errors}>&-
+}
+
+# end_qemu: sees to it that QEMU is gone; qemu_status is how it went.
+end_qemu() {
+	[[ -n $qemu_pid ]] || return 0
+	if [[ ${1:-} == kill ]]; then
+		kill -KILL "$qemu_pid" 2>/dev/null || true
+	fi
+	qemu_status=0
+	wait "$qemu_pid" 2>/dev/null || qemu_status=$?
+	qemu_pid=''
+}
+
+show_console() {
+	say "the console log is $log_dir/console.log; in it:"
+	"$here/classify-console.sh" --excerpt "$log_dir/console.log" | sed 's/^/    /' >&2
+}
+
+# attempt N: one life of the lab. Returns 0 unless the emulation stalled; the verdict is watch()'s.
+attempt() {
+	open_channels
+	start_qemu "$1"
+	watch
+	if [[ $verdict == died || $verdict == ended ]] && ! kill -0 "$qemu_pid" 2>/dev/null; then
+		end_qemu
+	else
+		end_qemu kill
+	fi
+	pump
+	console=$("$here/classify-console.sh" "$log_dir/console.log")
+	if [[ $verdict == ended && $console == stall* ]]; then
+		verdict=stalled
+		detail=${console#* }
+	fi
+	if [[ $verdict != stalled ]] && ((hold)); then
+		cat <&"$out_fd"
+	fi
+	close_channels
+	[[ $verdict != stalled ]]
+}
+
+# put_aside: keeps the logs of an attempt that does not count.
+put_aside() {
+	local name
+
+	for name in console stdout stderr cpus; do
+		if [[ -f $log_dir/$name.log ]]; then
+			mv "$log_dir/$name.log" "$log_dir/$name.stalled.log"
+		fi
+	done
+}
+
+# report: the last word on the lab, and the exit status of this program.
+report() {
+	case $verdict in
+	stalled)
+		say "the emulation stalled twice: $detail. This says nothing about the kernel."
+		show_console
+		return 1 ;;
+	hung | late)
+		say "the lab was ended: $detail."
+		show_console
+		return 1 ;;
+	died)
+		report_death
+		return ;;
+	esac
+	if [[ $console != clean ]]; then
+		say "the kernel complained while the command ran: ${console#* }"
+		show_console
+		return 1
+	fi
+	return "$status"
+}
+
+# report_death: QEMU ended before the command did. If it never got as far as a kernel that spoke
+# its command line was not to its liking, and that is a matter of the environment.
+report_death() {
+	if [[ $console != clean ]]; then
+		say "the kernel died: ${console#* }"
+	elif [[ ! -s $log_dir/console.log && -s $log_dir/qemu.log && $qemu_status -lt 128 ]]; then
+		say "QEMU does not start: $(head -n 1 "$log_dir/qemu.log")"
+		return 2
+	elif ((qemu_status > 128)); then
+		say "QEMU was killed by signal $((qemu_status - 128)) before the command ended."
+	else
+		say "the machine went down before the command ended (QEMU's status $qemu_status)."
+	fi
+	show_console
+	return 1
+}
+
+# shellcheck disable=SC2317 # called by a trap
+clean_up() {
+	trap - EXIT INT TERM HUP
+	end_qemu kill
+	rm -rf "$log_dir/.run" "$log_dir/.initramfs"
+}
+
+main() {
+	local -a options=()
+
+	parse "$@"
+	check_options
+	[[ -z $payload ]] || options+=(--payload "$payload")
+	[[ -z $build ]] || options+=(--build "$build")
+	((!shell)) || options+=(--shell)
+	trap clean_up EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	"$here/initramfs.sh" --out "$log_dir/.initramfs" "${options[@]}" -- "${command[@]}"
+
+	if ! attempt 1; then
+		say "the emulation stalled, and the lab is run once more: $detail."
+		if ! ((hold)); then
+			# The first attempt may have ended in the middle of a line.
+			printf '\n# lab: the emulation stalled, run again\n'
+		fi
+		put_aside
+		attempt 2 || true
+	fi
+	[[ -z $booted ]] || say "up in $booted s; logs in $log_dir"
+	report
+}
+
+main "$@"

@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The lab's IOMMU and PCI devices: which ones this QEMU offers, where they appear in the lab,
+# and the QEMU arguments that make them. One place knows all three, so they cannot disagree.
+#
+#   lab/devices.sh [--iommu intel|amd] [--qemu BIN]               lines of: NAME BDF
+#   lab/devices.sh [--iommu intel|amd] [--qemu BIN] --args DIR    QEMU arguments, one a line
+#
+# DIR is where the NVMe device's medium is made. Exit codes: 0, 2 usage or environment.
+
+set -euo pipefail
+
+readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
+
+# Every device the lab knows, in the order of their places.
+readonly known=(nvme edu igb)
+
+usage() {
+	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
+}
+
+die() {
+	printf 'devices: %s\n' "$*" >&2
+	exit 2
+}
+
+# has_device NAME, iommu_takes PROPERTY: what the QEMU at hand has, by the file with its answers.
+has_device() {
+	grep -q "^name \"$1\"" "$answers"
+}
+
+iommu_takes() {
+	grep -q "^  *$1=" "$answers"
+}
+
+# ask QEMU IOMMU: sets answers to a file with the QEMU's device list and the properties of its
+# IOMMU device. QEMU takes a quarter of a second to say, so the answer is kept.
+ask() {
+	local qemu=$1 model=$2 key
+
+	key=$(stat -L -c '%n %s %Y' "$qemu" | cat - <(echo "$model ${QEMU_EXTRA:-}") |
+		sha256sum | cut -c 1-16)
+	answers=$cache/qemu-$key
+	[[ ! -s $answers ]] || return 0
+	mkdir -p "$cache"
+	if ! { "$qemu" -device help && "$qemu" -device "$model,help"; } >"$answers.$$" 2>/dev/null
+	then
+		rm -f "$answers.$$"
+		die "$qemu has no device $model, or does not run."
+	fi
+	mv "$answers.$$" "$answers"
+}
+
+# place_of DEVICE: its index among the known devices, which fixes its address.
+place_of() {
+	local i
+
+	for i in "${!known[@]}"; do
+		if [[ ${known[i]} == "$1" ]]; then
+			echo "$i"
+		fi
+	done
+}
+
+# Under VT-d each device sits behind a root port of its own, which gives it a bus to reset. The
+# firmware numbers the buses in the order of the ports. The AMD-Vi model translates the DMA of
+# a device behind a root port by the wrong entry of its device table, so there they sit on the
+# root bus.
+bdf_of() {
+	local place
+
+	place=$(place_of "$1")
+	if [[ $iommu == intel ]]; then
+		printf '0000:%02x:00.0\n' "$((place + 1))"
+	else
+		printf '0000:00:%02x.0\n' "$((place + 8))"
+	fi
+}
+
+# A root port per known device, present or not: a bus number must not depend on what the QEMU
+# at hand offers.
+port_args() {
+	local device place
+
+	for device in "${known[@]}"; do
+		place=$(place_of "$device")
+		printf '%s\n' -device \
+			"pcie-root-port,id=port$place,chassis=$((place + 1)),addr=$((place + 10)).0"
+	done
+}
+
+# device_args DEVICE DIR
+device_args() {
+	local device=$1 medium=$2/nvme.img place at file
+
+	place=$(place_of "$device")
+	if [[ $iommu == intel ]]; then
+		at=bus=port$place
+	else
+		at=bus=pcie.0,addr=$(printf '%x' "$((place + 8))").0
+	fi
+	case $device in
+	nvme)
+		# 16 I/O queues with an interrupt each, and a buffer that makes DMA possible
+		# without touching the medium.
+		truncate -s 64M "$medium"
+		file=${medium//,/,,}
+		printf '%s\n' -drive "if=none,id=medium,format=raw,file=$file" -device \
+			"nvme,$at,drive=medium,serial=lab,max_ioqpairs=16,msix_qsize=17,cmb_size_mb=8" ;;
+	edu)
+		printf '%s\n' -device "edu,$at" ;;
+	igb)
+		printf '%s\n' -netdev hubport,id=net,hubid=0 -device "igb,$at,netdev=net" ;;
+	esac
+}
+
+iommu_args() {
+	local options=intremap=on
+
+	if [[ $iommu == intel ]]; then
+		printf '%s\n' -device intel-iommu,intremap=on,device-iotlb=on
+		return
+	fi
+	# Left at its default of pt=on the model translates no DMA at all.
+	options+=,pt=off
+	if iommu_takes xtsup; then
+		options+=,xtsup=on
+	fi
+	printf '%s\n' -device "amd-iommu,$options"
+	# Linux trusts AMD's interrupt remapping only if the IOAPIC's source id is the address of
+	# an SMBus or ISA bridge. QEMU says 00:14.0 and has nothing there, so this poses as one.
+	printf '%s\n' -blockdev null-co,node-name=smbus,size=1048576 \
+		-device virtio-blk-pci,class=0x0c05,addr=14.0,drive=smbus
+}
+
+main() {
+	local qemu=${QEMU:-qemu-system-x86_64} dir='' device path
+	iommu=intel
+
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--help) usage; exit 0 ;;
+		--iommu | --qemu | --args)
+			[[ $# -ge 2 ]] || die "$1 needs a value." ;;
+		*) die "unknown argument '$1'." ;;
+		esac
+		case $1 in
+		--iommu) iommu=$2 ;;
+		--qemu) qemu=$2 ;;
+		--args) dir=$2 ;;
+		esac
+		shift 2
+	done
+	[[ $iommu == intel || $iommu == amd ]] || die "--iommu is intel or amd, not '$iommu'."
+	path=$(type -P "$qemu") || die "there is no $qemu: install the package qemu-system-x86."
+
+	ask "$path" "$iommu-iommu"
+	if [[ -z $dir ]]; then
+		for device in "${known[@]}"; do
+			! has_device "$device" || echo "$device $(bdf_of "$device")"
+		done
+		return
+	fi
+	iommu_args
+	[[ $iommu == amd ]] || port_args
+	for device in "${known[@]}"; do
+		! has_device "$device" || device_args "$device" "$dir"
+	done
+}
+
+main "$@"

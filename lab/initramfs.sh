@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Packs the lab's initramfs: an uncompressed cpio archive, because unpacking costs more on an
+# emulated CPU than reading. It has three parts, one behind the other as the kernel allows:
+#
+#   base      busybox, bash and its libraries, lab/init and the heartbeat; kept in the cache
+#   payload   what becomes /kvm-vfio-tests: run.sh, scripts/ and the test programs, stripped
+#   command   /lab/command, the command the lab runs, and a mark if a shell is wanted
+#
+# Exit codes: 0, 2 usage or environment.
+
+set -euo pipefail
+
+here=$(dirname "$(realpath "$0")")
+root=$(dirname "$here")
+readonly here root
+readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
+
+usage() {
+	cat <<-END
+	usage: lab/initramfs.sh --out FILE [--build DIR] [--payload DIR] [--shell] [-- COMMAND...]
+
+	  --out FILE      the archive to write
+	  --build DIR     where make puts its output (default: build beside run.sh)
+	  --payload DIR   what becomes /kvm-vfio-tests, instead of run.sh, scripts/ and the tests
+	  --shell         a shell on the lab's console, after COMMAND if there is one
+	END
+}
+
+die() {
+	printf 'initramfs: %s\n' "$*" >&2
+	exit 2
+}
+
+# pack DIR: the tree as an archive on stdout. Everything belongs to root inside.
+pack() {
+	(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0)
+}
+
+static_busybox() {
+	local file
+
+	file=$(type -P busybox) || die "no busybox: install the package busybox-static."
+	# A static program has no interpreter, and ldd says so by failing.
+	if ldd "$file" >/dev/null 2>&1; then
+		die "$file is not static: install the package busybox-static."
+	fi
+	printf '%s\n' "$file"
+}
+
+# heartbeat_of BUILD: the heartbeat program, made here when make has not made it.
+heartbeat_of() {
+	local made=$1/lab/heartbeat source=$here/heartbeat.c own=$cache/heartbeat
+
+	if [[ -x $made && ! $source -nt $made ]]; then
+		printf '%s\n' "$made"
+		return
+	fi
+	if [[ ! -x $own || $source -nt $own ]]; then
+		"${CC:-cc}" -O2 -Wall -static -pthread -s "$source" -o "$own.$$" ||
+			die "cannot compile $source as a static program."
+		mv "$own.$$" "$own"
+	fi
+	printf '%s\n' "$own"
+}
+
+# libraries_of PROGRAM: the files of its shared libraries and its interpreter.
+libraries_of() {
+	ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3; next } $1 ~ /^\// { print $1 }'
+}
+
+# fill_base DIR BUSYBOX BASH HEARTBEAT
+fill_base() {
+	local dir=$1 busybox=$2 bash=$3 heartbeat=$4 name file
+
+	mkdir -p "$dir"/{bin,dev,etc,lab,proc,root,sys,tmp,usr}
+	ln -s bin "$dir/sbin"
+	ln -s ../bin "$dir/usr/bin"
+	ln -s ../bin "$dir/usr/sbin"
+	cp "$busybox" "$dir/bin/busybox"
+	cp "$bash" "$dir/bin/bash"
+	cp "$heartbeat" "$dir/lab/heartbeat"
+	cp "$here/init" "$dir/init"
+	chmod 755 "$dir/init"
+	"$busybox" --list | while read -r name; do
+		[[ -e $dir/bin/$name ]] || ln -s busybox "$dir/bin/$name"
+	done
+	libraries_of "$bash" | while read -r file; do
+		mkdir -p "$dir${file%/*}"
+		cp -L "$file" "$dir$file"
+	done
+	echo 'root::0:0:root:/root:/bin/bash' >"$dir/etc/passwd"
+	echo 'root::0:' >"$dir/etc/group"
+}
+
+# base BUILD: the archive of the base part, from the cache unless something in it changed.
+base() {
+	local busybox bash heartbeat key file work
+
+	busybox=$(static_busybox)
+	bash=$(realpath "$(type -P bash)")
+	heartbeat=$(heartbeat_of "$1")
+	key=$(stat -L -c '%n %s %Y' "$busybox" "$bash" "$heartbeat" "$here/init" "$0" |
+		sha256sum | cut -c 1-16)
+	file=$cache/base-$key.cpio
+	if [[ ! -f $file ]]; then
+		work=$cache/.base.$$
+		rm -rf "$work" "$cache"/base-*.cpio
+		fill_base "$work" "$busybox" "$bash" "$heartbeat"
+		pack "$work" >"$file.$$"
+		rm -rf "$work"
+		mv "$file.$$" "$file"
+	fi
+	printf '%s\n' "$file"
+}
+
+# fill_payload DIR BUILD PAYLOAD
+fill_payload() {
+	local dir=$1/kvm-vfio-tests build=$2 payload=$3 program
+
+	mkdir -p "$dir"
+	if [[ -n $payload ]]; then
+		cp -a "$payload/." "$dir/"
+		return
+	fi
+	mkdir -p "$dir/build/tests"
+	if [[ -f $root/run.sh ]]; then
+		cp -a "$root/run.sh" "$root/scripts" "$dir/"
+	fi
+	for program in "$build"/tests/*; do
+		[[ -f $program && -x $program ]] || continue
+		strip -o "$dir/build/tests/${program##*/}" "$program" ||
+			cp "$program" "$dir/build/tests/"
+	done
+}
+
+# quoted ARGUMENT...: the arguments as words of any shell.
+quoted() {
+	local word
+
+	for word in "$@"; do
+		printf "'%s' " "${word//\'/\'\\\'\'}"
+	done
+}
+
+# fill_command DIR SHELL COMMAND...
+fill_command() {
+	local dir=$1/lab shell=$2
+
+	shift 2
+	mkdir -p "$dir"
+	if ((shell)); then
+		: >"$dir/shell"
+	fi
+	[[ $# -gt 0 ]] || return 0
+	printf '#!/bin/sh\nexec %s\n' "$(quoted "$@")" >"$dir/command"
+	chmod 755 "$dir/command"
+}
+
+main() {
+	local out='' build=$root/build payload='' shell=0 work base_file
+
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--out | --build | --payload)
+			[[ $# -ge 2 ]] || die "$1 needs a value."
+			printf -v "${1#--}" '%s' "$2"
+			shift 2 ;;
+		--shell) shell=1; shift ;;
+		--help) usage; exit 0 ;;
+		--) shift; break ;;
+		*) die "unknown argument '$1'; --help lists them." ;;
+		esac
+	done
+	[[ -n $out ]] || die "--out FILE is missing."
+	[[ -z $payload || -d $payload ]] || die "--payload $payload is not a directory."
+	type -P cpio >/dev/null || die "no cpio: install the package cpio."
+	mkdir -p "$cache"
+
+	base_file=$(base "$build")
+	work=$(mktemp -d "$out.XXXXXX")
+	# shellcheck disable=SC2064 # the name is known now, and local
+	trap "rm -rf '$work'" EXIT
+	fill_payload "$work" "$build" "$payload"
+	fill_command "$work" "$shell" "$@"
+	{ cat "$base_file" && pack "$work"; } >"$out"
+}
+
+main "$@"
