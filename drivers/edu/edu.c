@@ -8,9 +8,7 @@
  * an unmapped IOVA goes nowhere, and both end like any other.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <libvfio/deadline.h>
 #include <libvfio/vfio_pci_device.h>
@@ -36,6 +34,7 @@
  * @size: its size
  * @copies_left: how often it is still to be done, the current time included
  * @to_host: whether the second transfer of the current time is running
+ * @cut_off: bus mastering is off, because a transfer would not end
  */
 struct edu {
 	iova_t src;
@@ -43,6 +42,7 @@ struct edu {
 	u64 size;
 	u64 copies_left;
 	bool to_host;
+	bool cut_off;
 };
 
 static u32 edu_read(struct vfio_pci_device *device, u64 reg)
@@ -150,18 +150,32 @@ static void transfer_start(struct vfio_pci_device *device)
 		  EDU_DMA_CMD_RUN | (edu->to_host ? EDU_DMA_CMD_TO_HOST : 0));
 }
 
+/* The device drops writes to its DMA registers during a transfer, and sends MSIs by DMA. */
+static int recover(struct vfio_pci_device *device)
+{
+	struct edu *edu = device->driver.priv;
+
+	if (!edu->cut_off)
+		return 0;
+	if (!wait_for(dma_idle(device), TRANSFER_TIMEOUT_MS))
+		return -EBUSY;
+
+	vfio_pci_cmd_set(device, PCI_COMMAND_MASTER);
+	edu->cut_off = false;
+	return 0;
+}
+
 static int edu_memcpy_start(struct vfio_pci_device *device,
 			    iova_t src, iova_t dst, u64 size, u64 count)
 {
 	struct edu *edu = device->driver.priv;
+	int ret;
 
 	if (src + size - 1 > EDU_DMA_MASK || dst + size - 1 > EDU_DMA_MASK)
 		return -EINVAL;
-
-	/* Only busy after a timeout; the device drops register writes then. */
-	if (!wait_for(dma_idle(device), TRANSFER_TIMEOUT_MS))
-		return -EBUSY;
-	vfio_pci_cmd_set(device, PCI_COMMAND_MASTER);
+	ret = recover(device);
+	if (ret)
+		return ret;
 
 	*edu = (struct edu){ .src = src, .dst = dst, .size = size, .copies_left = count };
 	transfer_start(device);
@@ -175,6 +189,7 @@ static int edu_memcpy_wait(struct vfio_pci_device *device)
 	for (;;) {
 		if (!wait_for(dma_idle(device), TRANSFER_TIMEOUT_MS)) {
 			vfio_pci_cmd_clear(device, PCI_COMMAND_MASTER);
+			edu->cut_off = true;
 			return -ETIMEDOUT;
 		}
 
@@ -187,26 +202,6 @@ static int edu_memcpy_wait(struct vfio_pci_device *device)
 }
 
 /*
- * Whether the kernel has masked INTx since it was last unmasked, that is, taken an interrupt.
- * VFIO shows the bit as the user set it, sysfs shows it as the device has it.
- */
-static bool intx_masked(struct vfio_pci_device *device)
-{
-	char path[64];
-	u16 command = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", device->bdf);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	VFIO_ASSERT_GE(fd, 0, "cannot open %s", path);
-	VFIO_ASSERT_EQ(pread(fd, &command, sizeof(command), PCI_COMMAND),
-		       (ssize_t)sizeof(command));
-	close(fd);
-
-	return command & PCI_COMMAND_INTX_DISABLE;
-}
-
-/*
  * INTx must stay up until the kernel has seen which device it is of and masked it, or nobody
  * owns it, and must be down before it is unmasked, or there is a second one.
  */
@@ -214,13 +209,17 @@ static int edu_send_msi(struct vfio_pci_device *device, u32 vector)
 {
 	bool intx = device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX;
 	bool taken = true;
+	int ret;
 
-	if (intx && intx_masked(device))
+	ret = recover(device);
+	if (ret)
+		return ret;
+	if (intx && vfio_pci_intx_masked(device))
 		return -EBUSY;
 
 	edu_write(device, EDU_IRQ_RAISE, IRQ_CAUSE);
 	if (intx)
-		taken = wait_for(intx_masked(device), INTX_TIMEOUT_MS);
+		taken = wait_for(vfio_pci_intx_masked(device), INTX_TIMEOUT_MS);
 	edu_write(device, EDU_IRQ_ACK, IRQ_CAUSE);
 
 	return taken ? 0 : -ETIMEDOUT;
