@@ -418,7 +418,7 @@ static int nvme_send_msi(struct vfio_pci_device *device, u32 vector)
 		return -EBUSY;
 
 	nvme_submit(device, queue, &flush);
-	ret = nvme_wait(queue);
+	ret = nvme_wait(device, queue);
 	if (ret)
 		return ret;
 

@@ -9,9 +9,6 @@
 
 #include "regs.h"
 
-/* How long a command may take; a drive may have to leave a low power state first. */
-#define NVME_COMMAND_TIMEOUT_MS 5000
-
 /**
  * struct nvme_queue - A submission queue and the completion queue of the same number.
  * @id: the number of both, 0 for the admin queue
@@ -151,7 +148,7 @@ void nvme_submit(struct vfio_pci_device *device, struct nvme_queue *queue,
  *
  * Return: 0, or -ETIMEDOUT; the queue is stuck from then on.
  */
-int nvme_wait(struct nvme_queue *queue);
+int nvme_wait(struct vfio_pci_device *device, struct nvme_queue *queue);
 
 /**
  * nvme_consume() - Take the completion that nvme_wait() saw, and tell the device.

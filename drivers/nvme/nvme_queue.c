@@ -12,6 +12,11 @@
 /* Enough that a queue with one entry in use is far from full. */
 #define QUEUE_DEPTH 16
 
+/* How long a command may take; a drive may have to leave a low power state first. */
+#define COMMAND_TIMEOUT_MS 5000
+/* After this long, it is worth a look whether the controller is still there. */
+#define SUSPICION_MS 100
+
 void *nvme_page_alloc(struct vfio_pci_device *device, iova_t *iova)
 {
 	struct dma_region *region = &device->driver.region;
@@ -70,9 +75,18 @@ static bool completed(struct nvme_queue *queue)
 	return (status & NVME_STATUS_PHASE) == queue->phase;
 }
 
-int nvme_wait(struct nvme_queue *queue)
+static bool controller_ready(struct vfio_pci_device *device)
 {
-	if (wait_for(completed(queue), NVME_COMMAND_TIMEOUT_MS))
+	u32 status = nvme_read(device, NVME_CSTS);
+
+	return (status & (NVME_CSTS_RDY | NVME_CSTS_CFS)) == NVME_CSTS_RDY;
+}
+
+int nvme_wait(struct vfio_pci_device *device, struct nvme_queue *queue)
+{
+	if (wait_for(completed(queue), SUSPICION_MS))
+		return 0;
+	if (controller_ready(device) && wait_for(completed(queue), COMMAND_TIMEOUT_MS))
 		return 0;
 
 	queue->stuck = true;
@@ -103,6 +117,6 @@ int nvme_admin(struct vfio_pci_device *device, const struct nvme_command *comman
 		return -EIO;
 
 	nvme_submit(device, admin, command);
-	ret = nvme_wait(admin);
+	ret = nvme_wait(device, admin);
 	return ret ? ret : nvme_consume(device, admin, result);
 }

@@ -160,7 +160,7 @@ int nvme_memcpy_wait(struct vfio_pci_device *device)
 	int ret;
 
 	for (;;) {
-		if (nvme_wait(&scratch->queue)) {
+		if (nvme_wait(device, &scratch->queue)) {
 			/* Only a reset makes sure that the DMA is over. */
 			nvme_restart(device);
 			return -ETIMEDOUT;
