@@ -13,7 +13,7 @@ source "$here/watch.bash"
 
 # What the options say; the names are those of the options.
 iommu=intel kernel='' accel=auto tcg_threads=single smp=4 memory=2G append='' timeout=600
-payload='' build='' log_dir='' shell=0 hold=0
+payload='' build='' log_dir='' shell=0 qemu=${QEMU:-qemu-system-x86_64}
 command=()
 
 qemu_pid=''
@@ -40,16 +40,14 @@ usage() {
 	  --payload DIR       what COMMAND finds in its working directory, instead of the tests
 	  --build DIR         where make puts its output (default: build beside run.sh)
 	  --shell             a shell in the lab, after COMMAND if there is one
-	  --hold              print COMMAND's stdout when it has ended, not as it comes; that of
-	                      a lab that stalled is then not printed at all
+	  --qemu BIN          the QEMU to use (default: QEMU, else qemu-system-x86_64);
+	                      QEMU_EXTRA in the environment is more arguments for it
 
-	QEMU names the QEMU to use, QEMU_EXTRA more arguments for it.
+	A lab that dies (panic, oops, warning, hang, QEMU gone) ends with 1 whatever COMMAND says,
+	and DIR/lab.problem says in one sentence why. If the emulation stalls, which is no news
+	about the kernel, the status is 99 and the run is worth repeating.
 
-	A lab that dies (panic, oops, warning, hang, QEMU gone) ends with 1 whatever COMMAND says.
-	If the emulation stalls, which is nobody's fault but QEMU's, the lab is run once more, and
-	"# lab: the emulation stalled, run again" on stdout ends what the first one printed.
-
-	Exit codes: that of COMMAND; 1 the lab died or stalled twice; 2 usage or environment.
+	Exit codes: that of COMMAND; 1 the lab died; 2 usage or environment; 99 it stalled.
 	END
 }
 
@@ -69,10 +67,9 @@ parse() {
 		case $1 in
 		--help) usage; exit 0 ;;
 		--shell) shell=1; shift; continue ;;
-		--hold) hold=1; shift; continue ;;
 		--) shift; break ;;
 		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
-			--timeout | --payload | --build | --log-dir) ;;
+			--timeout | --payload | --build | --log-dir | --qemu) ;;
 		-*) die "unknown option '$1'; --help lists them." ;;
 		*) break ;;
 		esac
@@ -95,17 +92,18 @@ check_options() {
 	[[ -n $kernel ]] || die "--kernel FILE is missing; lab/kernel.sh makes one."
 	[[ -f $kernel && -r $kernel ]] || die "--kernel $kernel is not a readable file."
 	((${#command[@]} || shell)) || die "no COMMAND to run."
-	qemu=$(type -P "${QEMU:-qemu-system-x86_64}") ||
-		die "there is no ${QEMU:-qemu-system-x86_64}: install the package qemu-system-x86."
+	type -P "$qemu" >/dev/null || die "there is no $qemu: install the package qemu-system-x86."
+	qemu=$(type -P "$qemu")
 	mkdir -p "$log_dir" || die "cannot make the log directory $log_dir."
 	log_dir=$(realpath "$log_dir")
 }
 
-# kernel_parameters ATTEMPT: why each one:
+# kernel_parameters: why each one:
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
 #   printk.time, loglevel   warnings are on the console, chatter is not: the port is slow
 #   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
 #   mitigations, random     work that is of no use on an emulated CPU
+#   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic"
 
@@ -113,7 +111,7 @@ kernel_parameters() {
 	if [[ $iommu == intel ]]; then
 		parameters+=" intel_iommu=on"
 	fi
-	printf '%s\n' "$parameters lab.attempt=$1 $append"
+	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }
 
 machine_args() {
@@ -151,7 +149,7 @@ channel_args() {
 open_channels() {
 	local run=$log_dir/.run
 
-	rm -rf "$run"
+	rm -rf "$run" "$log_dir"/{lab.problem,cpus.log}
 	mkdir "$run"
 	mkfifo "$run/control" "$run/monitor.in" "$run/monitor.out"
 	: | tee "$log_dir"/{console,stdout,stderr,qemu}.log
@@ -173,7 +171,6 @@ run_bound() {
 	exec setpriv --pdeathsig KILL "$@"
 }
 
-# start_qemu ATTEMPT
 start_qemu() {
 	local -a args extra=()
 
@@ -181,7 +178,7 @@ start_qemu() {
 		"$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --args "$log_dir")
 	read -r -a extra <<<"${QEMU_EXTRA:-}"
 	args+=(-kernel "$kernel" -initrd "$log_dir/.initramfs"
-		-append "$(kernel_parameters "$1")" "${extra[@]}")
+		-append "$(kernel_parameters)" "${extra[@]}")
 	printf '%q ' "$qemu" "${args[@]}" >"$log_dir/qemu.cmd"
 	exec {errors}>"$log_dir/qemu.log"
 	if ((shell)); then
@@ -204,82 +201,69 @@ end_qemu() {
 	qemu_pid=''
 }
 
-show_console() {
-	say "the console log is $log_dir/console.log; in it:"
-	"$here/classify-console.sh" --excerpt "$log_dir/console.log" | sed 's/^/    /' >&2
-}
-
-# attempt N: one life of the lab. Returns 0 unless the emulation stalled; the verdict is watch()'s.
-attempt() {
+# run_lab: the life of the lab; the verdict is watch()'s, the console's word is in console.
+run_lab() {
 	open_channels
-	start_qemu "$1"
+	start_qemu
 	watch
-	if [[ $verdict == died || $verdict == ended ]] && ! kill -0 "$qemu_pid" 2>/dev/null; then
+	if [[ $verdict == ended || $verdict == died ]] && qemu_is_gone; then
 		end_qemu
 	else
 		end_qemu kill
 	fi
 	pump
+	close_channels
 	console=$("$here/classify-console.sh" "$log_dir/console.log")
 	if [[ $verdict == ended && $console == stall* ]]; then
 		verdict=stalled
 		detail=${console#* }
 	fi
-	if [[ $verdict != stalled ]] && ((hold)); then
-		cat <&"$out_fd"
-	fi
-	close_channels
-	[[ $verdict != stalled ]]
 }
 
-# put_aside: keeps the logs of an attempt that does not count.
-put_aside() {
-	local name
-
-	for name in console stdout stderr cpus; do
-		if [[ -f $log_dir/$name.log ]]; then
-			mv "$log_dir/$name.log" "$log_dir/$name.stalled.log"
-		fi
-	done
+# problem SENTENCE: what is wrong with the lab itself, for people and for run.sh.
+problem() {
+	printf '%s\n' "$*" >"$log_dir/lab.problem"
+	say "$*"
+	say "the console log is $log_dir/console.log; in it:"
+	"$here/classify-console.sh" --excerpt "$log_dir/console.log" | sed 's/^/    /' >&2
 }
 
-# report: the last word on the lab, and the exit status of this program.
+# report: the last word on the lab; returns the exit status of this program.
 report() {
 	case $verdict in
 	stalled)
-		say "the emulation stalled twice: $detail. This says nothing about the kernel."
-		show_console
+		problem "the emulation stalled: $detail"
+		return 99 ;;
+	hung)
+		problem "the lab's kernel hangs: $detail"
 		return 1 ;;
-	hung | late)
-		say "the lab was ended: $detail."
-		show_console
+	late)
+		problem "the lab was ended: $detail"
 		return 1 ;;
 	died)
 		report_death
 		return ;;
 	esac
 	if [[ $console != clean ]]; then
-		say "the kernel complained while the command ran: ${console#* }"
-		show_console
+		problem "the lab's kernel complained: ${console#* }"
 		return 1
 	fi
 	return "$status"
 }
 
-# report_death: QEMU ended before the command did. If it never got as far as a kernel that spoke
+# report_death: QEMU ended before the command did. If it never got as far as a kernel that spoke,
 # its command line was not to its liking, and that is a matter of the environment.
 report_death() {
 	if [[ $console != clean ]]; then
-		say "the kernel died: ${console#* }"
+		problem "the lab's kernel died: ${console#* }"
 	elif [[ ! -s $log_dir/console.log && -s $log_dir/qemu.log && $qemu_status -lt 128 ]]; then
 		say "QEMU does not start: $(head -n 1 "$log_dir/qemu.log")"
 		return 2
 	elif ((qemu_status > 128)); then
-		say "QEMU was killed by signal $((qemu_status - 128)) before the command ended."
+		problem "QEMU was killed by signal $((qemu_status - 128)) before the command ended"
 	else
-		say "the machine went down before the command ended (QEMU's status $qemu_status)."
+		problem "the lab went down before the command ended (QEMU's status: $qemu_status)"
 	fi
-	show_console
 	return 1
 }
 
@@ -304,15 +288,7 @@ main() {
 	trap 'exit 143' TERM
 	"$here/initramfs.sh" --out "$log_dir/.initramfs" "${options[@]}" -- "${command[@]}"
 
-	if ! attempt 1; then
-		say "the emulation stalled, and the lab is run once more: $detail."
-		if ! ((hold)); then
-			# The first attempt may have ended in the middle of a line.
-			printf '\n# lab: the emulation stalled, run again\n'
-		fi
-		put_aside
-		attempt 2 || true
-	fi
+	run_lab
 	[[ -z $booted ]] || say "up in $booted s; logs in $log_dir"
 	report
 }

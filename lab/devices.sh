@@ -102,12 +102,11 @@ device_args() {
 	fi
 	case $device in
 	nvme)
-		# 16 I/O queues with an interrupt each, and a buffer that makes DMA possible
-		# without touching the medium.
+		# 16 I/O queues with an interrupt each, and one for the admin queue.
 		truncate -s 64M "$medium"
 		file=${medium//,/,,}
 		printf '%s\n' -drive "if=none,id=medium,format=raw,file=$file" -device \
-			"nvme,$at,drive=medium,serial=lab,max_ioqpairs=16,msix_qsize=17,cmb_size_mb=8" ;;
+			"nvme,$at,drive=medium,serial=lab,max_ioqpairs=16,msix_qsize=17" ;;
 	edu)
 		printf '%s\n' -device "edu,$at" ;;
 	igb)

@@ -38,17 +38,6 @@ pack() {
 	(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0)
 }
 
-static_busybox() {
-	local file
-
-	file=$(type -P busybox) || die "no busybox: install the package busybox-static."
-	# A static program has no interpreter, and ldd says so by failing.
-	if ldd "$file" >/dev/null 2>&1; then
-		die "$file is not static: install the package busybox-static."
-	fi
-	printf '%s\n' "$file"
-}
-
 # heartbeat_of BUILD: the heartbeat program, made here when make has not made it.
 heartbeat_of() {
 	local made=$1/lab/heartbeat source=$here/heartbeat.c own=$cache/heartbeat
@@ -65,9 +54,11 @@ heartbeat_of() {
 	printf '%s\n' "$own"
 }
 
-# libraries_of PROGRAM: the files of its shared libraries and its interpreter.
+# libraries_of PROGRAM: the files of its shared libraries and its interpreter. A static program
+# has none, and ldd fails.
 libraries_of() {
-	ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3; next } $1 ~ /^\// { print $1 }'
+	{ ldd "$1" 2>/dev/null || true; } |
+		awk '$2 == "=>" && $3 ~ /^\// { print $3; next } $1 ~ /^\// { print $1 }'
 }
 
 # fill_base DIR BUSYBOX BASH HEARTBEAT
@@ -86,7 +77,7 @@ fill_base() {
 	"$busybox" --list | while read -r name; do
 		[[ -e $dir/bin/$name ]] || ln -s busybox "$dir/bin/$name"
 	done
-	libraries_of "$bash" | while read -r file; do
+	{ libraries_of "$bash" && libraries_of "$busybox"; } | sort -u | while read -r file; do
 		mkdir -p "$dir${file%/*}"
 		cp -L "$file" "$dir$file"
 	done
@@ -98,7 +89,8 @@ fill_base() {
 base() {
 	local busybox bash heartbeat key file work
 
-	busybox=$(static_busybox)
+	busybox=$(type -P busybox) || die "no busybox: install the package busybox-static."
+	busybox=$(realpath "$busybox")
 	bash=$(realpath "$(type -P bash)")
 	heartbeat=$(heartbeat_of "$1")
 	key=$(stat -L -c '%n %s %Y' "$busybox" "$bash" "$heartbeat" "$here/init" "$0" |

@@ -25,9 +25,7 @@ readonly max_boot=120
 # pump: forwards what has arrived of the command's output since the last call. QEMU writes files
 # because a pipe that is full would stop the lab in mid-write.
 pump() {
-	if ! ((hold)); then
-		cat <&"$out_fd"
-	fi
+	cat <&"$out_fd"
 	cat <&"$err_fd" >&2
 }
 

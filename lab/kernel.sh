@@ -1,0 +1,274 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The lab's kernel. Prints the path of a bzImage on stdout and says on stderr what it does.
+#
+#   lab/kernel.sh TREE          builds the kernel of a source tree with lab/kernel.config
+#   lab/kernel.sh --user PATH   takes a kernel of the user's: a bzImage, or a tree it was built in
+#
+# A build is kept in the cache, under a name made of the tree, lab/kernel.config and the compiler.
+# Later calls build only what changed in the tree. A bzImage gets its final name when it is
+# whole, with the time at which its build began: what changed in the tree meanwhile is newer.
+#
+# A kernel of the user's is held against lab/kernel.required where its configuration can be
+# found: beside it, as /boot has it, or within it.
+#
+# Exit codes: 0; 2 usage, environment, or a kernel that cannot serve.
+
+set -euo pipefail
+
+here=$(dirname "$(realpath "$0")")
+readonly here
+readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
+readonly compiler=${CC:-gcc}
+# Lines a whole build prints, more or less; what the last one printed is remembered.
+readonly usual_steps=1300
+
+make_pid=''
+
+usage() {
+	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
+}
+
+say() {
+	printf 'kernel: %s\n' "$*" >&2
+}
+
+die() {
+	say "$*"
+	exit 2
+}
+
+release_of() {
+	awk -F ' *= *' '
+	/^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=/ { part[$1] = $2 }
+	/^NAME/ { exit }
+	END {
+		printf "%s.%s.%s%s\n", part["VERSION"], part["PATCHLEVEL"], part["SUBLEVEL"],
+		       part["EXTRAVERSION"]
+	}' "$1/Makefile"
+}
+
+# build_dir TREE: where the tree's kernel is built. The inode tells a tree from another one that
+# was unpacked in its place, whose files may all be older than what was built from the first.
+build_dir() {
+	local key
+
+	key=$({
+		realpath "$1"
+		stat -c %i "$1"
+		cat "$here/kernel.config"
+		"$compiler" --version | head -n 1
+	} | sha256sum | cut -c 1-12)
+	printf '%s/kernels/%s-%s\n' "$cache" "$(release_of "$1")" "$key"
+}
+
+# changed_since FILE TREE: whether anything in the tree that could go into the kernel changed
+# since. By ctime, which no unpacking and no copying sets back.
+changed_since() {
+	local found
+
+	found=$(cd "$2" && find . \
+		\( -path ./.git -o -path ./Documentation -o -path ./tools -o -path ./samples \
+			-o -path ./sound -o -path ./drivers/gpu -o -path ./drivers/net \
+			-o -path ./drivers/media -o -path ./drivers/staging \
+			-o \( -path './arch/*' -a ! -path './arch/x86*' -a -type d \) \) -prune \
+		-o -type f -cnewer "$1" -print -quit)
+	[[ -n $found ]]
+}
+
+# progress LOG STEPS: shows how far a build is, once.
+progress() {
+	local done_steps percent
+
+	done_steps=$(wc -l <"$1")
+	percent=$((done_steps * 100 / $2))
+	((percent < 99)) || percent=99
+	printf 'kernel: %3d%%, %d:%02d' "$percent" $((SECONDS / 60)) $((SECONDS % 60)) >&2
+}
+
+# follow LOG STEPS: shows progress until make has ended. A terminal gets one line that changes, a
+# log a line now and then.
+follow() {
+	local next=0
+
+	while kill -0 "$make_pid" 2>/dev/null; do
+		if [[ -t 2 ]]; then
+			printf '\r' >&2
+			progress "$@"
+		elif ((SECONDS >= next)); then
+			progress "$@"
+			echo >&2
+			next=$((SECONDS + 20))
+		fi
+		sleep 0.5
+	done
+	if [[ -t 2 ]]; then
+		printf '\r\033[K' >&2
+	fi
+}
+
+# run_make DIR LOG STEPS ARGUMENT...: make in the build directory, with progress.
+run_make() {
+	local dir=$1 log=$2 steps=$3 status=0
+
+	shift 3
+	# Whoever ends this program ends make as well, which then removes what it has half made.
+	setpriv --pdeathsig TERM make -C "$dir" "$@" >>"$log" 2>&1 &
+	make_pid=$!
+	follow "$log" "$steps"
+	wait "$make_pid" || status=$?
+	make_pid=''
+	return "$status"
+}
+
+# configure TREE DIR: kernel.config and nothing else.
+configure() {
+	make -s -C "$1" O="$2" ARCH=x86_64 CC="$compiler" \
+		KCONFIG_ALLCONFIG="$here/kernel.config" allnoconfig
+}
+
+check_buildable() {
+	local tree=$1 tool
+
+	[[ -f $tree/Makefile && -f $tree/Kbuild && -d $tree/arch/x86 ]] ||
+		die "$tree is not a Linux kernel source tree."
+	if [[ -e $tree/.config || -d $tree/include/config ]]; then
+		die "$tree was built in place, so it cannot be built elsewhere:" \
+			"use that kernel with --kernel $tree, or make mrproper there."
+	fi
+	for tool in make "$compiler" flex bison bc; do
+		type -P "$tool" >/dev/null || die "building a kernel needs $tool: install it."
+	done
+}
+
+# build TREE DIR: makes DIR/bzImage of the tree.
+build() {
+	local tree=$1 dir=$2 out=$2/build log=$2/build.log steps=$usual_steps
+
+	if [[ -s $cache/kernels/steps ]]; then
+		steps=$(<"$cache/kernels/steps")
+	fi
+	if [[ -f $dir/bzImage ]]; then
+		say "Linux $(release_of "$tree") changed in $tree, building it again"
+	else
+		say "building Linux $(release_of "$tree") for the lab, once; log: $log"
+	fi
+	mkdir -p "$out"
+	: >"$dir/began"
+	: >"$log"
+	if ! configure "$tree" "$out" >>"$log" 2>&1 ||
+		! run_make "$out" "$log" "$steps" "-j$(nproc)" CC="$compiler" bzImage; then
+		tail -n 15 "$log" | sed 's/^/    /' >&2
+		die "the kernel does not build; the whole log is $log"
+	fi
+	if [[ ! -f $dir/bzImage ]]; then
+		wc -l <"$log" >"$cache/kernels/steps"
+	fi
+	cp "$out/arch/x86/boot/bzImage" "$dir/bzImage.new"
+	touch -r "$dir/began" "$dir/bzImage.new"
+	mv "$dir/bzImage.new" "$dir/bzImage"
+	say "built in $((SECONDS / 60)):$(printf '%02d' $((SECONDS % 60)))"
+}
+
+# of_tree TREE: the lab's kernel of the tree, built if need be.
+of_tree() {
+	local tree=$1 dir
+
+	check_buildable "$tree"
+	tree=$(realpath "$tree")
+	dir=$(build_dir "$tree")
+	mkdir -p "$dir"
+	exec 9>"$dir/.lock"
+	if ! flock -n 9; then
+		say "another run is building this kernel, waiting for it"
+		flock 9
+	fi
+	if [[ ! -f $dir/bzImage ]] || changed_since "$dir/bzImage" "$tree"; then
+		build "$tree" "$dir"
+	fi
+	printf '%s\n' "$dir/bzImage"
+}
+
+# setting CONFIG OPTION: what a configuration says of the option: y, m or nothing.
+setting() {
+	sed -n "s/^CONFIG_$2=\([ym]\)$/\1/p" "$1"
+}
+
+# check_required CONFIG NAME: ends the program if a configuration lacks what the lab needs.
+check_required() {
+	local config=$1 name=$2 options purpose option have missing=''
+
+	while read -r options purpose; do
+		[[ -n $options && $options != \#* ]] || continue
+		have=''
+		for option in ${options//|/ }; do
+			have+=$(setting "$config" "$option")
+		done
+		[[ $have != *y* ]] || continue
+		missing+="${missing:+, }CONFIG_${options//|/ or CONFIG_}=y ($purpose"
+		[[ -z $have ]] || missing+="; a module there, and the lab loads none"
+		missing+=")"
+	done <"$here/kernel.required"
+	[[ -z $missing ]] || die "$name cannot serve in the lab, it lacks $missing."
+}
+
+# config_of FILE OUT: writes the configuration of a bzImage to OUT, if it can be found.
+config_of() {
+	local file=$1 out=$2 dir name=${1##*/}
+
+	dir=$(dirname "$(realpath "$file")")
+	if [[ $dir == */arch/x86/boot && -f ${dir%/arch/x86/boot}/.config ]]; then
+		cat "${dir%/arch/x86/boot}/.config" >"$out"
+	elif [[ $name == vmlinuz-* && -r $dir/config-${name#vmlinuz-} ]]; then
+		cat "$dir/config-${name#vmlinuz-}" >"$out"
+	elif [[ -x ${KSRC:-}/scripts/extract-ikconfig ]]; then
+		"$KSRC/scripts/extract-ikconfig" "$file" >"$out" 2>/dev/null
+	else
+		return 1
+	fi
+}
+
+# of_user PATH: the bzImage of a kernel of the user's.
+of_user() {
+	local path=$1 config
+
+	if [[ -d $path ]]; then
+		[[ -f $path/.config ]] ||
+			die "--kernel $path is neither a bzImage nor a tree a kernel was built in;" \
+				"KSRC=DIR names a source tree for the lab to build."
+		check_required "$path/.config" "the kernel in $path"
+		path=$path/arch/x86/boot/bzImage
+		[[ -f $path ]] || die "there is no $path: build it with make bzImage."
+	elif [[ ! -r $path ]]; then
+		die "--kernel $path does not exist or is not readable."
+	elif [[ $(od -An -c -j 514 -N 4 "$path" | tr -d ' ') != HdrS ]]; then
+		die "--kernel $path is not a bzImage."
+	else
+		config=$(mktemp)
+		# shellcheck disable=SC2064 # the name is known now, and local
+		trap "rm -f '$config'" EXIT
+		if config_of "$path" "$config"; then
+			check_required "$config" "$path"
+		fi
+	fi
+	realpath "$path"
+}
+
+main() {
+	trap '[[ -z $make_pid ]] || kill "$make_pid" 2>/dev/null || true' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	case ${1:-} in
+	--help) usage ;;
+	--user)
+		[[ $# -eq 2 ]] || die "--user takes one PATH."
+		of_user "$2" ;;
+	-* | '') die "one argument, a kernel tree; --help says more." ;;
+	*)
+		[[ $# -eq 1 ]] || die "one argument, a kernel tree; --help says more."
+		of_tree "$1" ;;
+	esac
+}
+
+main "$@"
