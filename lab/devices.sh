@@ -27,28 +27,33 @@ die() {
 
 # has_device NAME, iommu_takes PROPERTY: what the QEMU at hand has, by the file with its answers.
 has_device() {
-	grep -q "^name \"$1\"" "$answers"
+	grep -qx "device $1" "$answers"
 }
 
 iommu_takes() {
 	grep -q "^  *$1=" "$answers"
 }
 
-# ask QEMU IOMMU: sets answers to a file with the QEMU's device list and the properties of its
-# IOMMU device. QEMU takes a quarter of a second to say, so the answer is kept.
+# ask QEMU IOMMU: sets answers to a file that says which of our devices the QEMU has, with the
+# properties of its IOMMU device. Starting QEMU this often takes a while, so the file is kept.
+# Asked for one device at a time, because the list of all of them loads every module.
 ask() {
-	local qemu=$1 model=$2 key
+	local qemu=$1 model=$2 key device
 
-	key=$(stat -L -c '%n %s %Y' "$qemu" | cat - <(echo "$model ${QEMU_EXTRA:-}") |
+	key=$(stat -L -c '%n %s %Y' "$qemu" "$0" | cat - <(echo "$model ${QEMU_EXTRA:-}") |
 		sha256sum | cut -c 1-16)
 	answers=$cache/qemu-$key
 	[[ ! -s $answers ]] || return 0
 	mkdir -p "$cache"
-	if ! { "$qemu" -device help && "$qemu" -device "$model,help"; } >"$answers.$$" 2>/dev/null
-	then
+	if ! "$qemu" -device "$model,help" >"$answers.$$" 2>/dev/null; then
 		rm -f "$answers.$$"
 		die "$qemu has no device $model, or does not run."
 	fi
+	for device in "${known[@]}"; do
+		if "$qemu" -device "$device,help" >/dev/null 2>&1; then
+			echo "device $device" >>"$answers.$$"
+		fi
+	done
 	mv "$answers.$$" "$answers"
 }
 
