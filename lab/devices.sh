@@ -34,6 +34,14 @@ iommu_takes() {
 	grep -q "^  *$1=" "$answers"
 }
 
+# takes_eim QEMU: whether VT-d can remap x2APIC destinations without KVM, as from QEMU 9.0 on. It
+# has always been a property, so it takes a machine to know.
+takes_eim() {
+	echo quit | timeout 10 "$1" -machine q35,kernel-irqchip=off -accel tcg -cpu max \
+		-nodefaults -display none -S -monitor stdio \
+		-device intel-iommu,intremap=on,eim=on >/dev/null 2>&1
+}
+
 # ask QEMU IOMMU: sets answers to a file that says which of our devices the QEMU has, with the
 # properties of its IOMMU device. Starting QEMU this often takes a while, so the file is kept.
 # Asked for one device at a time, because the list of all of them loads every module.
@@ -50,10 +58,14 @@ ask() {
 		die "$qemu has no device $model, or does not run."
 	fi
 	for device in "${known[@]}"; do
-		if "$qemu" -device "$device,help" >/dev/null 2>&1; then
+		# Whether it knows the device or not, it says so with status 0.
+		if "$qemu" -device "$device,help" 2>/dev/null | grep -q "^$device options"; then
 			echo "device $device" >>"$answers.$$"
 		fi
 	done
+	if [[ $model == intel-iommu ]] && takes_eim "$qemu"; then
+		echo "eim with TCG" >>"$answers.$$"
+	fi
 	mv "$answers.$$" "$answers"
 }
 
@@ -123,7 +135,8 @@ iommu_args() {
 	local options=intremap=on
 
 	if [[ $iommu == intel ]]; then
-		printf '%s\n' -device intel-iommu,intremap=on,device-iotlb=on
+		! grep -qx 'eim with TCG' "$answers" || options+=,eim=on
+		printf '%s\n' -device "intel-iommu,$options,device-iotlb=on"
 		return
 	fi
 	# Left at its default of pt=on the model translates no DMA at all.
