@@ -102,12 +102,13 @@ check_options() {
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
 #   printk.time, loglevel   warnings are on the console, chatter is not: the port is slow
 #   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
+#   cpu_init_udelay         pauses a real CPU needs to wake up
 #   mitigations, random     work that is of no use on an emulated CPU
 #   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic"
 
-	parameters+=" tsc=reliable no_timer_check mitigations=off random.trust_cpu=on"
+	parameters+=" tsc=reliable no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	if [[ $iommu == intel ]]; then
 		parameters+=" intel_iommu=on"
 	fi
@@ -173,9 +174,10 @@ run_bound() {
 
 start_qemu() {
 	local -a args extra=()
+	local devices
 
-	mapfile -t args < <(machine_args && channel_args &&
-		"$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --args "$log_dir")
+	devices=$("$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --args "$log_dir") || exit 2
+	mapfile -t args < <(machine_args && channel_args && echo "$devices")
 	read -r -a extra <<<"${QEMU_EXTRA:-}"
 	args+=(-kernel "$kernel" -initrd "$log_dir/.initramfs"
 		-append "$(kernel_parameters)" "${extra[@]}")
@@ -224,7 +226,7 @@ run_lab() {
 problem() {
 	printf '%s\n' "$*" >"$log_dir/lab.problem"
 	say "$*"
-	say "the console log is $log_dir/console.log; in it:"
+	say "the kernel's log is $log_dir/console.log; in it:"
 	"$here/classify-console.sh" --excerpt "$log_dir/console.log" | sed 's/^/    /' >&2
 }
 
@@ -283,6 +285,10 @@ main() {
 	[[ -z $build ]] || options+=(--build "$build")
 	((!shell)) || options+=(--shell)
 	trap clean_up EXIT
+	# Not that it could be caught, but bash keeps quiet about a child killed by a signal it
+	# believes to have a trap for.
+	# shellcheck disable=SC2173
+	trap : KILL
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM

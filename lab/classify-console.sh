@@ -70,7 +70,8 @@ excerpt() {
 	if ((at)); then
 		sed -n "$((at > 2 ? at - 2 : 1)),$((at + 37))p" "$file"
 	else
-		tail -n 20 "$file"
+		# Not the box in which the kernel warns of IOMMU_DEBUGFS.
+		grep -v '\*\*' "$file" | tail -n 20 || true
 	fi | tr -d '\r'
 }
 
