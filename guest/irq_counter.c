@@ -4,6 +4,8 @@
 #include <processor.h>
 #include <ucall_common.h>
 
+#include <asm/processor-flags.h>
+
 #include <guest/irq_counter.h>
 
 /*
@@ -26,6 +28,12 @@ static void guest_count(struct irq_counter_vcpu *vcpu, u64 vector)
 void guest_irq_counter_handler(struct ex_regs *regs)
 {
 	struct irq_counter_vcpu *vcpu = guest_this_vcpu();
+
+	if (!(regs->rflags & X86_EFLAGS_IF)) {
+		/* The local APIC did not send it, so it gets no EOI. */
+		WRITE_ONCE(vcpu->while_masked, vcpu->while_masked + 1);
+		return;
+	}
 
 	guest_count(vcpu, regs->vector);
 	if (vcpu->x2apic)

@@ -64,7 +64,11 @@ static void install_handlers(struct irq_vm *vm)
 static void start_vcpus(struct irq_vm *vm)
 {
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
-		int ret = pthread_create(&vm->threads[i], NULL, vcpu_thread, vm->vcpus[i]);
+		int ret;
+
+		/* Later would be too late: a vCPU's ioctls wait for it to leave KVM_RUN. */
+		vm->stats_fds[i] = vcpu_get_stats_fd(vm->vcpus[i]);
+		ret = pthread_create(&vm->threads[i], NULL, vcpu_thread, vm->vcpus[i]);
 
 		VFIO_ASSERT_EQ(ret, 0);
 	}
@@ -86,7 +90,8 @@ struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
 	vm->config = *config;
 	vm->vcpus = calloc(config->nr_vcpus, sizeof(vm->vcpus[0]));
 	vm->threads = calloc(config->nr_vcpus, sizeof(vm->threads[0]));
-	VFIO_ASSERT_TRUE(vm->vcpus && vm->threads);
+	vm->stats_fds = calloc(config->nr_vcpus, sizeof(vm->stats_fds[0]));
+	VFIO_ASSERT_TRUE(vm->vcpus && vm->threads && vm->stats_fds);
 
 	vm->kvm = vm_create_with_vcpus(config->nr_vcpus, guest_irq_counter, vm->vcpus);
 	vm_enable_cap(vm->kvm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS |
@@ -126,14 +131,21 @@ static bool join_by(pthread_t thread, u64 ms)
 
 void irq_vm_destroy(struct irq_vm *vm)
 {
+	if (irq_vm_while_masked(vm))
+		fprintf(stderr, "QEMU delivered %llu interrupts twice, recognised by IF=0\n",
+			(unsigned long long)irq_vm_while_masked(vm));
+
 	WRITE_ONCE(vm->counter->stop, 1);
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		wake_vcpu(vm, i);
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		VFIO_ASSERT_TRUE(join_by(vm->threads[i], STOP_MS), "vCPU %u does not stop", i);
 
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		close(vm->stats_fds[i]);
 	gsi_routing_cleanup(&vm->routing);
 	kvm_vm_free(vm->kvm);
+	free(vm->stats_fds);
 	free(vm->threads);
 	free(vm->vcpus);
 	free(vm);
@@ -146,11 +158,31 @@ u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector)
 
 bool irq_vm_wait_blocked(struct irq_vm *vm, u32 vcpu, u64 ms)
 {
-	int stats_fd = vcpu_get_stats_fd(vm->vcpus[vcpu]);
-	bool blocked = wait_for(vcpu_stat(stats_fd, "blocking") == 1, ms);
+	return wait_for(vcpu_stat(vm->stats_fds[vcpu], "blocking") == 1, ms);
+}
 
-	close(stats_fd);
-	return blocked;
+u64 irq_vm_while_masked(const struct irq_vm *vm)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		sum += READ_ONCE(vm->counter->vcpus[i].while_masked);
+
+	return sum;
+}
+
+/* Under QEMU's TCG the hypervisor leaf of CPUID carries its name. */
+static bool cpu_is_emulated(void)
+{
+	char signature[13] = "";
+	u32 eax, ebx, ecx, edx;
+
+	if (!this_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+
+	__cpuid(0x40000000, 0, &eax, &ebx, &ecx, &edx);
+	memcpy(signature, (u32[]){ ebx, ecx, edx }, 12);
+	return !strcmp(signature, "TCGTCGTCGTCG");
 }
 
 struct irq_expectation irq_expectation_init(const struct irq_vm *vm)
@@ -200,6 +232,12 @@ u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms)
 				(unsigned long long)counted);
 			differences++;
 		}
+	}
+
+	if (!cpu_is_emulated() && irq_vm_while_masked(expectation->vm)) {
+		fprintf(stderr, "%llu interrupts were taken with IF=0\n",
+			(unsigned long long)irq_vm_while_masked(expectation->vm));
+		differences++;
 	}
 
 	return differences;

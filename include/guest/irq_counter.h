@@ -28,12 +28,15 @@ enum irq_counter_wait {
  * @x2apic: copy of the mode for the interrupt handler
  * @ready: 1 once the vCPU takes interrupts
  * @irqs: interrupts taken, by vector; NMIs under IRQ_COUNTER_NMI_VECTOR
+ * @while_masked: maskable interrupts taken although RFLAGS.IF was 0, on any vector; a CPU never
+ *	does that (SDM 3A, 6.8.1), but see host/irq_vm.h. Not part of @irqs.
  */
 struct irq_counter_vcpu {
 	struct irq_counter_vcpu *self;
 	u32 x2apic;
 	u32 ready;
 	u64 irqs[IRQ_COUNTER_NR_VECTORS];
+	u64 while_masked;
 };
 
 /**
