@@ -140,6 +140,8 @@ static int send_single(struct vfio_pci_device *device, bool intx)
 {
 	bool taken = true;
 
+	if (!(igb_read(device, IGB_IMS) & IRQ_CAUSE))
+		return -EIO;
 	if (intx && vfio_pci_intx_masked(device))
 		return -EBUSY;
 
@@ -159,10 +161,12 @@ static int igb_send_msi(struct vfio_pci_device *device, u32 vector)
 	if (index != VFIO_PCI_MSIX_IRQ_INDEX)
 		return send_single(device, index == VFIO_PCI_INTX_IRQ_INDEX);
 
-	/* The read waits for the write to reach the device, lest the next call catches up with it. */
+	/*
+	 * The read waits until the write has reached the device, lest the next call catches up
+	 * with it, and tells whether the device was reset and forgot its set-up.
+	 */
 	igb_write(device, IGB_EICS, 1U << vector);
-	igb_read(device, IGB_STATUS);
-	return 0;
+	return igb_read(device, IGB_EIMS) & 1U << vector ? 0 : -EIO;
 }
 
 static const struct vfio_pci_driver_ops igb_ops = {

@@ -11,13 +11,13 @@
 /* 8.2: general registers */
 #define IGB_CTRL 0x0000			/* 8.2.1 */
 #define IGB_CTRL_RST (1U << 26)		/* clears itself; not to be read for 1 ms (4.2.1.6.1) */
-#define IGB_STATUS 0x0008		/* 8.2.2 */
 
 /* 8.8: interrupt registers */
-#define IGB_ICR 0x1500			/* causes; a read clears them */
-#define IGB_ICS 0x1504			/* sets causes */
-#define IGB_IMS 0x1508			/* enables causes */
-#define IGB_IMC 0x150c			/* disables causes */
+/* These four by their alias addresses, the only ones that QEMU has; the others are 0x1500 on. */
+#define IGB_ICR 0x00c0			/* causes; a read clears them */
+#define IGB_ICS 0x00c8			/* sets causes */
+#define IGB_IMS 0x00d0			/* enables causes */
+#define IGB_IMC 0x00d8			/* disables causes */
 #define IGB_ICR_TXDW (1U << 0)		/* a transmit descriptor was written back */
 
 #define IGB_GPIE 0x1514
