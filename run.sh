@@ -1,0 +1,354 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The front door: runs tests in the lab, or with -d on a device of this machine, and reports.
+# KTAP on stdout and nothing else there. Runs inside the lab too, with bash and busybox.
+
+set -euo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/host.sh
+. "$here/scripts/host.sh"
+# shellcheck source=scripts/lab.sh
+. "$here/scripts/lab.sh"
+
+usage()
+{
+	cat <<'END'
+usage: ./run.sh [-d BDF]... [OPTION]... [TEST]... [-- ARGUMENT FOR THE TESTS]...
+
+Runs the tests, all by default, in the lab: a QEMU machine with an IOMMU and PCI
+devices. With -d, on that device of this machine. KTAP on stdout.
+
+  -d BDF              lend this device to vfio-pci, test it, give it back
+  --force             ... though it looks like in use
+  --restore           give back what a killed run left behind, and exit
+  --list, --help      the tests; this text
+  --dry-run           say what would be done, change nothing
+  --iommu-mode MODE   iommufd, iommufd_compat_type1, iommufd_compat_type1v2,
+                      vfio_type1_iommu, vfio_type1v2_iommu; default: all
+  --timeout PERCENT   scale every bound on time, 100 by default
+  --seed N            repeat the random choices of a run
+  --log-dir DIR       default: build/log/DATE
+  --no-install        never install a package
+In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
+  --shell, --append PARAMETERS, --accel auto|tcg|kvm, --tcg-threads single|multi
+Environment: KSRC, a kernel tree to build with; QEMU; VFIO_SELFTESTS_BDF, as -d.
+
+Exit status: 0 passed, 1 failed, 2 usage or environment, 4 nothing but skips.
+END
+}
+
+# Options ------------------------------------------------------------------------------------------
+
+devices=()
+tests=()
+arguments=()
+force=
+action=run
+dry_run=
+iommu_mode=
+timeout_percent=100
+seed=
+log_dir=
+no_install=
+first=0
+lab_iommu=intel
+lab_user_kernel=
+lab_wanted=nvme
+lab_shell=
+lab_append=()
+lab_accel=auto
+lab_threads=single
+lab_qemu=${QEMU:-qemu-system-x86_64}
+
+one_of()
+{
+	local option=$1 value=$2 known
+
+	shift 2
+	for known; do
+		[[ $value != "$known" ]] || return 0
+	done
+	die "$option: '$value' is unknown, choose from: $*"
+}
+
+number()
+{
+	if [[ ! $2 =~ ^[0-9]{1,10}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
+		die "$1: '$2' is no number from $3 to $4"
+	fi
+}
+
+absolute()
+{
+	[[ $1 == /* ]] && printf '%s' "$1" || printf '%s/%s' "$PWD" "$1"
+}
+
+add_device()
+{
+	local bdf
+
+	bdf=$(pci_bdf "$1")
+	[[ " ${devices[*]} " == *" $bdf "* ]] || devices+=("$bdf")
+}
+
+take_value_option()
+{
+	local option=$1 value=$2
+
+	case $option in
+	-d) add_device "$value" ;;
+	--iommu-mode)
+		one_of "$option" "$value" vfio_type1_iommu vfio_type1v2_iommu \
+			iommufd_compat_type1 iommufd_compat_type1v2 iommufd
+		iommu_mode=$value
+		;;
+	--timeout) number "$option" "$value" 1 100000 && timeout_percent=$((10#$value)) ;;
+	--seed) number "$option" "$value" 0 4294967295 && seed=$((10#$value)) ;;
+	--log-dir) log_dir=$(absolute "$value") ;;
+	--from) number "$option" "$value" 0 100000 && first=$value ;;
+	--iommu) one_of "$option" "$value" intel amd && lab_iommu=$value ;;
+	--kernel)
+		[[ -e $value ]] || die "--kernel: there is no $value"
+		lab_user_kernel=$(absolute "$value")
+		;;
+	--lab-device) lab_wanted=$value ;;
+	--append) lab_append+=("$value") ;;
+	--accel) one_of "$option" "$value" auto tcg kvm && lab_accel=$value ;;
+	--tcg-threads) one_of "$option" "$value" single multi && lab_threads=$value ;;
+	esac
+}
+
+take_options()
+{
+	while (($#)); do
+		case $1 in
+		-h | --help) usage && exit 0 ;;
+		--list) action=list ;;
+		--restore) action=restore ;;
+		--force) force=1 ;;
+		--dry-run) dry_run=1 ;;
+		--no-install) no_install=1 ;;
+		--shell) lab_shell=1 ;;
+		-d | --iommu-mode | --timeout | --seed | --log-dir | --from | --iommu | --kernel | \
+			--lab-device | --append | --accel | --tcg-threads)
+			(($# > 1)) || die "$1 needs a value, see --help"
+			take_value_option "$1" "$2"
+			shift
+			;;
+		--*=*)
+			set -- "" "${1%%=*}" "${1#*=}" "${@:2}"
+			;;
+		--)
+			arguments=("${@:2}")
+			break
+			;;
+		-*) die "unknown option $1, see --help" ;;
+		*) tests+=("$1") ;;
+		esac
+		shift
+	done
+}
+
+check_tests()
+{
+	local name
+
+	for name in "${tests[@]}"; do
+		grep -qxF -e "$name" <<<"$(test_names)" || die "there is no test '$name', see --list"
+	done
+}
+
+# Reporting ----------------------------------------------------------------------------------------
+
+make_log_dir()
+{
+	local default
+
+	[[ $ktap_log == /dev/null ]] || return 0
+	default=${O:-build}/log/$(date +%Y%m%d-%H%M%S)-$$
+	[[ -n $log_dir ]] || log_dir=$default
+	mkdir -p "$log_dir" 2>/dev/null || [[ $log_dir != "$default" ]] ||
+		log_dir=$(mktemp -d "${TMPDIR:-/tmp}/kvm-vfio-tests-log.XXXXXX")
+	mkdir -p "$log_dir" 2>/dev/null || die "the log directory $log_dir cannot be made"
+	[[ $log_dir != "$default" ]] || ln -sfn "${default##*/}" "${default%/*}/latest"
+	ktap_log=$log_dir/run.ktap
+	: >"$ktap_log"
+}
+
+revision()
+{
+	git describe --always --dirty 2>/dev/null || printf 'unknown'
+}
+
+# The last line: what happened and where to read on.
+conclude()
+{
+	local status=$1 verdict
+
+	[[ -z ${KVM_VFIO_TESTS_OUTER:-} ]] || return 0
+	case $status in
+	0) verdict=PASS ;;
+	1) verdict=FAIL ;;
+	4) verdict=SKIP ;;
+	*) verdict=ERROR ;;
+	esac
+	note "$verdict: $(scripts/ktap-summary "$ktap_log") in $(($(uptime_seconds) - began)) s;" \
+		"log: ${log_dir#"$here"/}"
+}
+
+# shellcheck disable=SC2317 # called by the trap
+on_exit()
+{
+	local status=$?
+
+	set +e
+	# The device is given back even if the user loses patience.
+	trap '' HUP INT TERM PIPE
+	host_cleanup || status=$((status ? status : 1))
+	exit "$status"
+}
+
+# shellcheck disable=SC2317 # called by the trap
+on_signal()
+{
+	note "interrupted by SIG$1${log_dir:+; log: ${log_dir#"$here"/}}"
+	exit $((128 + $(kill -l "$1")))
+}
+
+# Here ---------------------------------------------------------------------------------------------
+
+# What each program gets; the device comes last.
+program_arguments()
+{
+	program_arguments=(--seed "$seed")
+	((timeout_percent == 100)) || program_arguments+=(--timeout "$timeout_percent")
+	[[ -z $iommu_mode ]] || program_arguments+=(--iommu-mode "$iommu_mode")
+	program_arguments+=("${arguments[@]}")
+}
+
+run_here()
+{
+	local bdf i
+
+	host_check "$force" "$dry_run" "${devices[@]}"
+	if [[ -e Makefile && -z $dry_run ]]; then
+		prepare build
+		make_log_dir
+		lab_build "$log_dir/build.log"
+	fi
+	run_plan "${KVM_VFIO_TESTS_LAB:-}" "${tests[*]}" "${devices[*]}"
+	((${#run_names[@]} > first)) || die "no test left to run"
+	program_arguments
+	if [[ -n $dry_run ]]; then
+		for bdf in "${devices[@]}"; do
+			note "would lend to vfio-pci: $(pci_describe "$bdf")"
+		done
+		for ((i = first; i < ${#run_names[@]}; i++)); do
+			note "would run: $test_dir/${run_names[i]} ${program_arguments[*]} ${run_bdfs[i]}"
+		done
+		exit 0
+	fi
+	make_log_dir
+	host_run "$first" "$log_dir" "${devices[*]}" "${program_arguments[@]}"
+}
+
+# In the lab ---------------------------------------------------------------------------------------
+
+prepare()
+{
+	scripts/install-deps ${no_install:+--no-install} "$@" || exit 2
+}
+
+# What the run.sh inside the lab is told.
+lab_options()
+{
+	local bdf
+
+	lab_run_options=(--seed "$seed" --timeout "$timeout_percent")
+	for bdf in "${devices[@]}"; do
+		lab_run_options+=(-d "$bdf")
+	done
+	[[ -z $iommu_mode ]] || lab_run_options+=(--iommu-mode "$iommu_mode")
+	lab_run_options+=("${tests[@]}" -- "${arguments[@]}")
+	lab_boot_options=(--iommu "$lab_iommu" --accel "$lab_accel" --tcg-threads "$lab_threads")
+	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
+	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}")
+}
+
+lab_dry_run()
+{
+	local kernel=${lab_user_kernel:+--user $lab_user_kernel}
+
+	note "would run: scripts/install-deps ${no_install:+--no-install }build lab"
+	note "would run: make KSRC=\$(scripts/kernel-tree)"
+	note "would run: lab/kernel.sh ${kernel:-\$(scripts/kernel-tree)}"
+	note "would run: lab/boot.sh ${lab_boot_options[*]} --kernel BZIMAGE --log-dir DIR --" \
+		"./run.sh -d BDF-OF-${lab_wanted} ${lab_run_options[*]}"
+}
+
+run_in_lab()
+{
+	local found
+
+	[[ -e Makefile && -e lab/boot.sh ]] ||
+		die "there is no lab in a tree of copied programs: name a device with -d"
+	if [[ -n $dry_run ]]; then
+		lab_options
+		lab_dry_run
+		exit 0
+	fi
+	prepare build lab
+	found=$(lab_devices "$lab_iommu" "$lab_wanted")
+	mapfile -t devices <<<"$found"
+	make_log_dir
+	lab_build "$log_dir/build.log"
+	lab_kernel "$lab_user_kernel"
+	lab_options
+	lab_boot_options+=(--kernel "$lab_output")
+	if [[ -n $lab_shell ]]; then
+		trap - EXIT
+		child_cleanup
+		exec lab/boot.sh "${lab_boot_options[@]}" --log-dir "$log_dir" --shell
+	fi
+	run_plan lab "${tests[*]}" "${devices[*]}"
+	lab_run "$log_dir"
+}
+
+main()
+{
+	local status
+
+	began=$(uptime_seconds)
+	take_options "$@"
+	cd "$here"
+	check_tests
+	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
+	[[ -n $seed ]] || seed=$((RANDOM << 15 | RANDOM))
+	repeat="./run.sh$(printf ' %q' "$@") --seed $seed"
+	program_seconds=$((300 * timeout_percent / 100 + 1))
+
+	trap on_exit EXIT
+	for status in HUP INT TERM PIPE; do
+		# shellcheck disable=SC2064 # the name is meant now
+		trap "on_signal $status" "$status"
+	done
+	case $action in
+	list) test_list_all ;;
+	restore) pci_restore ;;
+	run)
+		if ((${#devices[@]})); then
+			run_here
+		else
+			run_in_lab
+		fi
+		status=$(ktap_status)
+		conclude "$status"
+		exit "$status"
+		;;
+	esac
+}
+
+main "$@"

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Sourced: the test programs, what they need, and the runs that follow from a choice of tests and
+# devices. In a source tree every tests/*_test.c and tests/*_test.sh is a test; in a tree of
+# copied programs, as in the lab, every executable is.
+
+# shellcheck source=scripts/message.sh
+. "${BASH_SOURCE[0]%/*}/message.sh"
+
+test_dir=${O:-build}/tests
+run_names=()
+run_bdfs=()
+run_labels=()
+
+test_names()
+{
+	local file
+
+	for file in tests/*_test.c tests/*_test.sh; do
+		[[ ! -e $file ]] || { file=${file##*/} && printf '%s\n' "${file%.*}"; }
+	done
+	[[ -e Makefile ]] && return
+	for file in "$test_dir"/*_test; do
+		[[ ! -x $file ]] || printf '%s\n' "${file##*/}"
+	done
+}
+
+# What the last lines of a C test say, for a tree that is not built yet.
+test_describe_source()
+{
+	awk -v name="$1" '
+		/^TEST_PROGRAM\(/ { on = 1 }
+		on { text = text " " $0 }
+		END {
+			sub(/^ TEST_PROGRAM\(/, "", text)
+			needs = substr(text, 1, index(text, ",") - 1)
+			sub(/^[^"]*"/, "", text)
+			sub(/"[^"]*$/, "", text)
+			gsub(/" *"/, "", text)
+			list = (needs ~ /KVM/ ? ",kvm" : "") (needs ~ /DEVICE/ ? ",device" : "")
+			printf "%s\t%s\t%s\n", name, list == "" ? "-" : substr(list, 2), text
+		}' "tests/$1.c"
+}
+
+# NAME<TAB>NEEDS<TAB>SUMMARY, as the program says of itself.
+test_describe()
+{
+	if [[ -x $test_dir/$1 ]]; then
+		"$test_dir/$1" --describe
+	elif [[ -e tests/$1.sh ]]; then
+		bash "tests/$1.sh" --describe
+	else
+		test_describe_source "$1"
+	fi
+}
+
+# Which of `kvm`, `device`, `lab` a test needs, between commas.
+test_needs()
+{
+	local description
+
+	description=$(test_describe "$1") || die "$1 does not describe itself, is it built?"
+	description=${description#*$'\t'}
+	printf ',%s,' "${description%%$'\t'*}"
+}
+
+test_list_all()
+{
+	local name
+
+	{
+		printf 'TEST\tNEEDS\tWHAT IT PROVES\n'
+		for name in $(test_names); do
+			test_describe "$name"
+		done
+	} | awk -F'\t' '{ printf "%-28s %-12s %s\n", $1, $2, $3 }'
+}
+
+run_add()
+{
+	run_names+=("$1")
+	run_bdfs+=("${2:-}")
+	run_labels+=("$1${2:+ $2}")
+}
+
+# run_plan LAB TESTS DEVICES, the last two as lists of words: fills run_*[]. LAB is empty on a
+# host, and tests that only the lab can answer are then left out unless they are asked for.
+# First come the tests that leave the devices to their own drivers.
+run_plan()
+{
+	local lab=$1 chosen=$2 devices=$3 name bdf needs with_device=()
+
+	for name in ${chosen:-$(test_names)}; do
+		needs=$(test_needs "$name")
+		if [[ $needs == *,device,* ]]; then
+			with_device+=("$name")
+		elif [[ -n $lab || -n $chosen || $needs != *,lab,* ]]; then
+			run_add "$name"
+		fi
+	done
+	for name in "${with_device[@]}"; do
+		for bdf in $devices; do
+			run_add "$name" "$bdf"
+		done
+	done
+}

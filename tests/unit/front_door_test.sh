@@ -1,0 +1,295 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh with made-up test programs on a made-up machine: that bad input gets one sentence and exit
+# status 2 and changes nothing, and that no program can end green without having earned it.
+# Needs no root, no device, no lab.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/front-door.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+tree=$work/tree
+machine=$work/machine
+bdf=0000:01:00.0
+count=0
+failures=0
+
+# The made-up world --------------------------------------------------------------------------------
+
+# program NAME NEEDS BODY
+program()
+{
+	{
+		printf '#!/bin/sh\n'
+		# shellcheck disable=SC2016 # for the program to expand
+		printf '[ "$1" != --describe ] || { printf "%s\\t%s\\ta made-up test\\n"; exit 0; }\n' \
+			"$1" "$2"
+		printf '%s\n' "$3"
+	} >"$tree/build/tests/$1"
+	chmod +x "$tree/build/tests/$1"
+}
+
+make_tree()
+{
+	mkdir -p "$tree/build/tests"
+	cp -r "$top/run.sh" "$top/scripts" "$tree"
+	program good_test device 'echo 1..2; echo "ok 1 one"; echo "ok 2 two # SKIP no two"
+		echo "args: $*"; echo "  strange"; echo "a word" >&2'
+	program plain_test - 'echo 1..1; echo "ok 1 one"'
+}
+
+make_misbehaving_programs()
+{
+	program bad_test - 'echo 1..2; echo "ok 1 one"; echo "not ok 2 two"; exit 1'
+	program skip_test - 'echo 1..1; echo "ok 1 one # SKIP no moon"; exit 4'
+	program crash_test - 'echo 1..2; echo "ok 1 one"; kill -SEGV $$'
+	program hang_test - 'echo 1..2; echo "ok 1 one"; printf half; sleep 100'
+	program deaf_test - 'trap "" TERM; echo 1..1; echo "ok 1 one"; exec >&-
+		while :; do sleep 1; done'
+	program short_test - 'echo 1..2; echo "ok 1 one"'
+	program mute_test - 'exit 0'
+	program empty_test - 'echo 1..0'
+	program liar_test - 'echo 1..1; echo "not ok 1 one"'
+	program sulk_test - 'echo 1..1; echo "ok 1 one"; exit 1'
+	program twice_test - 'echo 1..2; echo "ok 1 one"; echo "ok 1 one"'
+	program lost_test - 'echo "lost_test: there is no moon" >&2; exit 2'
+	program litter_test - 'echo 1..1; sleep 1000 & echo $! >'"$work"'/litter; echo "ok 1 one"'
+}
+
+# device BDF DRIVER GROUP [CLASS]
+device()
+{
+	local directory=$machine/sys/bus/pci/devices/$1 group=$machine/sys/kernel/iommu_groups/$3
+
+	mkdir -p "$directory" "$group/devices" "$machine/sys/bus/pci/drivers/vfio-pci"
+	printf '%s\n' "${4:-0x010802}" >"$directory/class"
+	printf '0x1234\n' >"$directory/vendor"
+	printf '0x11e8\n' >"$directory/device"
+	printf '(null)\n' >"$directory/driver_override"
+	ln -sfn "../../../../kernel/iommu_groups/$3" "$directory/iommu_group"
+	ln -sfn "../../../../bus/pci/devices/$1" "$group/devices/$1"
+	[[ -z $2 ]] || mkdir -p "$machine/sys/bus/pci/drivers/$2"
+	[[ -z $2 ]] || ln -sfn "../../drivers/$2" "$directory/driver"
+}
+
+# An idle device, bound to vfio-pci, on a machine with everything on.
+make_machine()
+{
+	rm -rf "$machine"
+	mkdir -p "$machine/sys/kernel/irq/9" "$machine/proc/self" "$machine"/proc/{1,4711}/fd
+	printf 'IR-IO-APIC\n' >"$machine/sys/kernel/irq/9/chip_name"
+	printf 'monitor\n' >"$machine/proc/4711/comm"
+	: >"$machine/proc/self/mountinfo"
+	: >"$machine/proc/swaps"
+	device "$bdf" vfio-pci 7
+	: >"$machine/sys/bus/pci/drivers_probe"
+}
+
+# block NAME NUMBER: a disk below the device.
+block()
+{
+	local directory=$machine/sys/bus/pci/devices/$bdf/nvme/nvme0/$1
+
+	mkdir -p "$directory/holders" "$machine/sys/class/block"
+	printf 'MAJOR=%s\nMINOR=%s\nDEVNAME=%s\n' "${2%:*}" "${2#*:}" "$1" >"$directory/uevent"
+	printf '%s\n' "$2" >"$directory/dev"
+	ln -sfn "$directory" "$machine/sys/class/block/$1"
+}
+
+# Asking -------------------------------------------------------------------------------------------
+
+state()
+{
+	find "$machine" | sort
+	find "$machine" -type f -exec cat {} +
+}
+
+# ask ARGUMENT...: leaves $status, $out and $err.
+ask()
+{
+	status=0
+	KVM_VFIO_TESTS_ROOT=$machine "$tree/run.sh" "$@" >"$work/out" 2>"$work/err" || status=$?
+	out=$(<"$work/out")
+	err=$(<"$work/err")
+}
+
+# result NAME REASON: passed if REASON is empty.
+result()
+{
+	count=$((count + 1))
+	if [[ -z $2 ]]; then
+		printf 'ok %d %s\n' "$count" "$1"
+		return
+	fi
+	failures=$((failures + 1))
+	printf '# %s\n' "$2"
+	printf '%s\n' "status $status" "$out" "$err" | sed 's/^/#   /'
+	printf 'not ok %d %s\n' "$count" "$1"
+}
+
+# refused NAME SENTENCE ARGUMENT...: exit status 2, this on stderr in one line, nothing changed.
+refused()
+{
+	local name=$1 sentence=$2 before why=''
+
+	shift 2
+	before=$(state)
+	ask "$@"
+	((status == 2)) || why="exit status $status"
+	[[ -z $out ]] || why="stdout is not empty"
+	[[ $err == *"$sentence"* ]] || why="the sentence lacks: $sentence"
+	[[ $err != *$'\n'* ]] || why="more than one line"
+	[[ $before == "$(state)" ]] || why="the machine was changed"
+	result "$name" "$why"
+}
+
+# verdict NAME STATUS PATTERN ARGUMENT...: the exit status, and an extended regular expression
+# that some line of stdout matches.
+verdict()
+{
+	local name=$1 expected=$2 pattern=$3 why=''
+
+	shift 3
+	ask "$@"
+	((status == expected)) || why="exit status $status, not $expected"
+	grep -qE -e "$pattern" <<<"$out" || why="no line matches $pattern"
+	result "$name" "$why"
+}
+
+# Tests --------------------------------------------------------------------------------------------
+
+test_usage()
+{
+	make_machine
+	refused an_unknown_test_is_named "no test 'no_such_test'" no_such_test
+	refused an_unknown_option_is_named "unknown option --frobnicate" --frobnicate
+	refused an_unknown_iommu_mode_is_named "'type1' is unknown" -d "$bdf" --iommu-mode type1
+	refused an_unknown_iommu_is_named "'arm' is unknown" --iommu arm
+	refused a_missing_value_is_told "--seed needs a value" --seed
+	refused a_seed_is_a_number "'x' is no number" --seed x
+	refused a_timeout_is_not_zero "'0' is no number from 1" --timeout=0
+	refused a_missing_kernel_is_named "there is no /no/kernel" --kernel /no/kernel
+	refused a_malformed_bdf_is_told "'1:0.0' is no PCI address" -d 1:0.0
+	refused a_bdf_with_slot_32_is_malformed "is no PCI address" -d 01:20.0
+	refused a_missing_bdf_is_told "-d needs a value" -d
+	refused an_empty_bdf_is_malformed "'' is no PCI address" -d ""
+	refused a_tree_without_a_lab_asks_for_a_device "name a device with -d" plain_test
+	ask --help
+	result help_fits_one_screen "$(awk 'length > 80 { print "wide: " $0 }
+		END { if (NR > 24 || NR < 10) print NR " lines" }' <<<"$out")"
+	verdict every_test_is_listed 0 '^good_test +device +a made-up test$' --list
+}
+
+test_device_checks()
+{
+	make_machine
+	refused an_unknown_device_is_named "no PCI device 0000:02:00.0" -d 02:00.0
+	device 0000:00:01.0 pcieport 7 0x060400
+	refused a_bridge_is_refused "0000:00:01.0 is a bridge" -d 0000:00:01.0
+	device 0000:01:00.1 snd_hda 7
+	refused a_sibling_in_the_group_is_named "0000:01:00.1 is bound to snd_hda" -d "$bdf"
+	device 0000:01:00.1 vfio-pci 7
+	verdict a_bridge_and_a_lent_sibling_do_no_harm 0 '^ok 1 good_test' -d "$bdf" good_test
+	rm "$machine/sys/kernel/irq/9/chip_name"
+	printf '  9: 0 IR-IO-APIC 9-fasteoi acpi\n' >"$machine/proc/interrupts"
+	verdict proc_interrupts_tells_of_remapping_too 0 '^ok 1' -d "$bdf" good_test
+	printf '  9: 0 IO-APIC 9-fasteoi acpi\n' >"$machine/proc/interrupts"
+	refused missing_interrupt_remapping_is_told "no interrupt remapping" -d "$bdf"
+	printf 'vfio-noiommu\n' >"$machine/sys/kernel/iommu_groups/7/name"
+	refused a_noiommu_group_is_no_iommu "no IOMMU" -d "$bdf"
+	rm "$machine/sys/bus/pci/devices/$bdf/iommu_group"
+	refused a_missing_iommu_is_told "no IOMMU" -d "$bdf"
+	rm "$machine/sys/bus/pci/drivers_probe"
+	refused an_unwritable_sysfs_is_told "$( ((EUID)) && echo root || echo "cannot be written")" \
+		-d "$bdf"
+}
+
+test_device_in_use()
+{
+	local node=/dev/nvme0n1
+
+	make_machine
+	device "$bdf" nvme 7
+	block nvme0n1 259:0
+	printf '1 2 259:0 / /srv rw shared:1 - ext4 /dev/root rw\n' >"$machine/proc/self/mountinfo"
+	refused a_mounted_disk_is_in_use "/dev/nvme0n1 is mounted on /srv" -d "$bdf"
+	printf '1 2 0:40 / /srv rw - btrfs %s rw\n' "$node" >"$machine/proc/self/mountinfo"
+	refused a_mounted_disk_without_its_number_is_in_use "is mounted on /srv" -d "$bdf"
+	: >"$machine/proc/self/mountinfo"
+	printf '%s partition 1 0 -2\n' "$node" >"$machine/proc/swaps"
+	refused swap_space_is_in_use "is swap space" -d "$bdf"
+	: >"$machine/proc/swaps"
+	mkdir "$machine/sys/class/block/nvme0n1/holders/dm-0"
+	refused a_disk_below_another_is_in_use "is used by dm-0" -d "$bdf"
+	rmdir "$machine/sys/class/block/nvme0n1/holders/dm-0"
+	ln -s "$node" "$machine/proc/4711/fd/3"
+	refused an_open_disk_is_in_use "open in process 4711 (monitor)" -d "$bdf"
+	ln -sfn /dev/vfio/7 "$machine/proc/4711/fd/3"
+	refused an_open_vfio_group_is_in_use "/dev/vfio/7 is open in process 4711" -d "$bdf"
+	rm "$machine/proc/4711/fd/3"
+	mkdir -p "$machine/sys/bus/pci/devices/$bdf/net/eth9"
+	printf '0x1003\n' >"$machine/sys/bus/pci/devices/$bdf/net/eth9/flags"
+	refused an_interface_that_is_up_is_in_use "network interface eth9 is up" -d "$bdf"
+	printf '0x1002\n' >"$machine/sys/bus/pci/devices/$bdf/net/eth9/flags"
+	verdict an_idle_device_is_not_in_use 0 '' --dry-run -d "$bdf"
+	printf '2\n' >"$machine/sys/bus/pci/devices/$bdf/sriov_numvfs"
+	refused virtual_functions_are_in_use "virtual functions" -d "$bdf"
+	verdict force_takes_what_is_in_use 0 '' --force --dry-run -d "$bdf"
+	mkdir -p "$machine/run/kvm-vfio-tests/$bdf"
+	printf '1 1\n' >"$machine/run/kvm-vfio-tests/$bdf/owner"
+	refused what_a_killed_run_left_is_told "--restore" -d "$bdf"
+}
+
+test_verdicts()
+{
+	local d="-d $bdf"
+
+	make_machine
+	make_misbehaving_programs
+
+	# shellcheck disable=SC2086 # two words
+	{
+		verdict results_are_nested 0 '^    ok 2 two # SKIP no two$' $d good_test
+		verdict a_run_is_named_by_test_and_device 0 "^ok 1 good_test $bdf\$" $d good_test
+		verdict a_strange_line_becomes_a_comment 0 '^    #   strange$' $d good_test
+		verdict options_reach_the_program 0 \
+			"args: --seed 7 --timeout 300 --iommu-mode iommufd -t x $bdf\$" $d --seed 7 \
+			--timeout 300 --iommu-mode iommufd good_test -- -t x
+		verdict a_failed_result_is_a_failure 1 '^not ok 1 bad_test$' $d bad_test
+		verdict only_skips_are_not_green 4 '^ok 1 skip_test # SKIP no moon$' $d skip_test
+		verdict a_crash_is_a_failure 1 'crash_test # killed by SIGSEGV$' $d crash_test
+		verdict a_hang_is_a_failure 1 'hang_test # no end within . s$' $d --timeout 1 hang_test
+		verdict a_hang_that_ignores_sigterm_ends 1 'deaf_test # no end' $d --timeout 1 deaf_test
+		verdict a_missing_result_is_a_failure 1 'short_test # 1 of 2 results' $d short_test
+		verdict a_missing_plan_is_a_failure 1 'mute_test # .*without a plan' $d mute_test
+		verdict an_empty_plan_is_a_failure 1 'empty_test # no test in it' $d empty_test
+		verdict a_green_exit_does_not_hide_a_failure 1 '^not ok 1 liar_test # ' $d liar_test
+		verdict a_red_exit_needs_no_result 1 '^not ok 1 sulk_test # ' $d sulk_test
+		verdict a_result_twice_is_a_failure 1 'twice_test # result 1 where 2' $d twice_test
+		verdict an_environment_error_is_no_verdict 2 \
+			'^not ok 1 lost_test # environment: there is no moon$' $d lost_test
+		verdict a_failure_outweighs_an_environment_error 1 '' $d lost_test bad_test
+		verdict a_skip_beside_a_pass_is_green 0 '' $d skip_test plain_test
+		verdict what_a_program_leaves_is_ended 0 '^ok 1 litter_test' $d litter_test
+	}
+	result nothing_of_it_runs_on "$(grep -s '^State:[[:space:]]*[^ZX[:space:]]' \
+		"/proc/$(<"$work/litter")/status" || true)"
+	ask -d "$bdf" good_test bad_test skip_test
+	result the_last_line_counts_the_leaves "$(grep -qE \
+		'^FAIL: 2 passed, 1 failed, 2 skipped in [0-9]+ s; log: ' <<<"$err" || echo it does not)"
+	result nothing_is_left_noted "$(ls -A "$machine/run/kvm-vfio-tests")"
+	VFIO_SELFTESTS_BDF=$bdf ask good_test
+	result upstreams_variable_names_a_device "$( ((status == 0)) || echo it does not)"
+}
+
+make_tree
+printf 'TAP version 13\n'
+test_usage
+test_device_checks
+test_device_in_use
+test_verdicts
+printf '1..%d\n' "$count"
+exit $((failures > 0))
