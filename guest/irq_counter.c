@@ -47,19 +47,14 @@ void guest_irq_counter_nmi_handler(struct ex_regs *regs)
 	guest_count(guest_this_vcpu(), IRQ_COUNTER_NMI_VECTOR);
 }
 
-static void guest_spin_until_stopped(const struct irq_counter *counter)
-{
-	asm volatile("sti");
-	while (!READ_ONCE(counter->stop))
-		cpu_relax();
-	asm volatile("cli");
-}
-
-static void guest_halt_until_stopped(const struct irq_counter *counter)
+/* Takes interrupts for a while: until the next one when halting, some time when spinning. */
+static void guest_wait(const struct irq_counter *counter)
 {
 	/* STI takes effect after the next instruction: no interrupt is lost before HLT. */
-	while (!READ_ONCE(counter->stop))
+	if (READ_ONCE(counter->wait) == IRQ_COUNTER_HALT)
 		asm volatile("sti; hlt; cli" ::: "memory");
+	else
+		asm volatile("sti; pause; cli" ::: "memory");
 }
 
 void guest_irq_counter(struct irq_counter *counter, u64 index)
@@ -76,10 +71,8 @@ void guest_irq_counter(struct irq_counter *counter, u64 index)
 		xapic_enable();
 
 	WRITE_ONCE(vcpu->ready, 1);
-	if (counter->wait == IRQ_COUNTER_HALT)
-		guest_halt_until_stopped(counter);
-	else
-		guest_spin_until_stopped(counter);
+	while (!READ_ONCE(counter->stop))
+		guest_wait(counter);
 
 	GUEST_DONE();
 }

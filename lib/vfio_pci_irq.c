@@ -76,9 +76,10 @@ int __vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector,
 	    count > index_max_vectors(index) - vector)
 		return -EINVAL;
 
+	/* MSI and MSI-X share the array; while one is enabled the kernel refuses the other. */
 	for (u32 i = 0; i < count; i++) {
 		if (eventfds[i] >= 0)
-			return -EEXIST;
+			return device->irq_enabled == index ? -EEXIST : -EINVAL;
 	}
 
 	raise_file_limit();
@@ -90,6 +91,8 @@ int __vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector,
 	ret = set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, vector, count, eventfds);
 	if (ret)
 		close_eventfds(eventfds, count);
+	else
+		device->irq_enabled = index;
 
 	return ret;
 }

@@ -86,6 +86,7 @@ TEST_F(irqfd, every_signal_is_counted_once)
 		signal_line(&self->lines[0], &self->expectation);
 		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
 	}
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 TEST_F(irqfd, signals_of_several_gsis_are_counted_apart)
@@ -101,6 +102,7 @@ TEST_F(irqfd, signals_of_several_gsis_are_counted_apart)
 		}
 		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
 	}
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 TEST_F(irqfd, a_signal_routed_as_nmi_is_counted_as_nmi)
@@ -111,6 +113,7 @@ TEST_F(irqfd, a_signal_routed_as_nmi_is_counted_as_nmi)
 		signal_line(&self->lines[0], &self->expectation);
 		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
 	}
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 /* Pending interrupts of one vector merge (SDM 3A, 11.8.4); but none is lost as a whole. */
@@ -133,6 +136,7 @@ TEST_F(irqfd, a_burst_is_counted_at_least_once)
 	self->expectation.irqs[0][line->vector] = counted;
 	signal_line(line, &self->expectation);
 	ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 TEST_F(irqfd, a_deassigned_irqfd_leaves_the_guest_alone)
@@ -145,13 +149,14 @@ TEST_F(irqfd, a_deassigned_irqfd_leaves_the_guest_alone)
 	for (u32 i = 0; i < NR_SIGNALS; i++)
 		ASSERT_EQ(0, eventfd_write(line->eventfd, 1));
 
-	ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 	ASSERT_EQ(0, eventfd_read(line->eventfd, &value));
 	ASSERT_EQ(NR_SIGNALS, value);
 
 	irqfd_assign(self->vm->kvm, line->gsi, line->eventfd);
 	signal_line(line, &self->expectation);
 	ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 TEST_F(irqfd, a_signal_without_a_route_raises_nothing)
@@ -164,7 +169,7 @@ TEST_F(irqfd, a_signal_without_a_route_raises_nothing)
 
 	for (u32 i = 0; i < NR_SIGNALS; i++)
 		ASSERT_EQ(0, eventfd_write(line->eventfd, 1));
-	ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	ASSERT_EQ(0, irq_expectation_settle(&self->expectation));
 }
 
 TEST_F(irqfd, a_second_irqfd_on_one_eventfd_is_refused)

@@ -25,8 +25,10 @@
 #include <tests/harness.h>
 
 #define IRQ_MS 2000
-#define NR_MSIS 40
+#define NR_MSIS 16
+#define NR_ROUNDS 4
 #define MAX_LINES 8
+#define GUEST_MEMORY_END SZ_64M
 
 /* One vector of the device, and what it leads to. */
 struct device_line {
@@ -52,49 +54,47 @@ FIXTURE_VARIANT_IOMMU_MODE(irq);
 FIXTURE_VARIANT_ADD(irq, _mode) { .iommu_mode = #_mode };
 FOR_EACH_IOMMU_MODE(IRQ_VARIANT)
 
-FIXTURE_SETUP(irq)
+static const char *open_device(FIXTURE_DATA(irq) *self, const char *iommu_mode)
 {
-	SKIP_IF_MISSING(test_iommu_mode_missing(variant->iommu_mode));
+	const char *missing = test_iommu_mode_missing(iommu_mode);
 
-	self->iommu = iommu_init(variant->iommu_mode);
+	if (missing)
+		return missing;
+
+	self->iommu = iommu_init(iommu_mode);
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
 	if (!self->device->driver.ops)
-		SKIP(return, "no driver of ours supports the device");
-	if (!self->device->driver.ops->send_msi)
-		SKIP(return, "the driver cannot make this device send MSIs");
+		return "no driver of ours supports the device";
 
 	self->allocator = iova_allocator_init(self->iommu, self->device->driver.dma_mask);
+	/* The guest's memory goes below, at its guest physical addresses. */
+	iova_allocator_skip_below(self->allocator, GUEST_MEMORY_END);
+	vfio_pci_driver_start(self->device, self->allocator);
+	return self->device->driver.nr_msi ? NULL : "the driver cannot make this device send MSIs";
 }
 
-FIXTURE_TEARDOWN(irq)
+static void close_device(FIXTURE_DATA(irq) *self)
 {
-	for (u32 i = 0; i < self->nr_lines; i++)
-		irq_line_disconnect(&self->lines[i].line);
-	if (self->vm) {
-		irq_expectation_cleanup(&self->expectation);
-		irq_vm_destroy(self->vm);
-	}
-	if (self->device->driver.initialized)
-		vfio_pci_driver_stop(self->device);
+	vfio_pci_driver_stop(self->device);
 	iova_allocator_cleanup(self->allocator);
 	vfio_pci_device_cleanup(self->device);
 	iommu_cleanup(self->iommu);
 }
 
-/* Makes the VM and connects up to @max_lines vectors of the device to it. */
+/* Makes a VM and connects up to @max_lines vectors of the device to it. */
 static void connect_device(FIXTURE_DATA(irq) *self, struct irq_vm_config config, u32 max_lines)
 {
 	struct vfio_pci_driver *driver = &self->device->driver;
 
 	self->vm = irq_vm_create(&config);
 	self->expectation = irq_expectation_init(self->vm);
-	vfio_pci_driver_start(self->device, self->allocator);
 
 	self->nr_lines = min(max_lines, driver->nr_msi);
 	for (u32 i = 0; i < self->nr_lines; i++) {
 		struct device_line *line = &self->lines[i];
 
 		line->device_vector = driver->msi + i;
+		line->sent = 0;
 		irq_line_connect(&line->line, self->vm,
 				 vfio_pci_irq_eventfd(self->device, driver->irq_index,
 						      line->device_vector),
@@ -102,6 +102,31 @@ static void connect_device(FIXTURE_DATA(irq) *self, struct irq_vm_config config,
 		line->probe = delivery_probe_begin(self->device->bdf, driver->irq_index,
 						   line->device_vector);
 	}
+}
+
+/* Takes the device from its VM, which ends. */
+static void disconnect_device(FIXTURE_DATA(irq) *self)
+{
+	for (u32 i = 0; i < self->nr_lines; i++)
+		irq_line_disconnect(&self->lines[i].line);
+	self->nr_lines = 0;
+
+	if (self->vm) {
+		irq_expectation_cleanup(&self->expectation);
+		irq_vm_destroy(self->vm);
+	}
+	self->vm = NULL;
+}
+
+FIXTURE_SETUP(irq)
+{
+	SKIP_IF_MISSING(open_device(self, variant->iommu_mode));
+}
+
+FIXTURE_TEARDOWN(irq)
+{
+	disconnect_device(self);
+	close_device(self);
 }
 
 static void route_at_random(struct irq_line *line)
@@ -122,166 +147,212 @@ static void send(FIXTURE_DATA(irq) *self, struct device_line *line)
 }
 
 /*
- * Says by which path the interrupts of a line came.
+ * Says by which path the interrupts of this phase came.
  * Return: 0, or 1 if the host's count cannot be: it took more than were sent, or fewer on a
  * host that is unable to post.
  */
-static u32 report_path(const struct device_line *line)
+static u32 report_path(FIXTURE_DATA(irq) *self, const char *what)
 {
-	const char *missing = delivery_posting_missing();
-	u64 host_irqs = delivery_probe_host_irqs(&line->probe);
-	enum delivery_path path = delivery_classify(line->sent, host_irqs, !missing);
+	const struct device_line *first = &self->lines[0];
+	u64 sent = 0, host_irqs = 0;
+	enum delivery_path path;
+	char last[16] = "";
 
-	test_report("%s %s[%u]: %llu sent, %llu counted, %s (host irq %u: +%llu%s%s)",
-		    line->probe.bdf, vfio_pci_irq_index_name(line->probe.index),
-		    line->device_vector, (unsigned long long)line->sent,
-		    (unsigned long long)line->sent, delivery_path_name(path),
-		    line->probe.host_irq, (unsigned long long)host_irqs,
-		    missing ? "; cannot post: " : "", missing ?: "");
+	for (u32 i = 0; i < self->nr_lines; i++) {
+		sent += self->lines[i].sent;
+		host_irqs += delivery_probe_host_irqs(&self->lines[i].probe);
+	}
+	if (self->nr_lines > 1)
+		snprintf(last, sizeof(last), "..%u", first->device_vector + self->nr_lines - 1);
+
+	path = delivery_classify(sent, host_irqs, !delivery_posting_missing());
+	test_report("%s %s[%u%s], %s: %llu sent and counted, %s (host irqs +%llu)",
+		    first->probe.bdf, vfio_pci_irq_index_name(first->probe.index),
+		    first->device_vector, last, what, (unsigned long long)sent,
+		    delivery_path_name(path), (unsigned long long)host_irqs);
 	return path == DELIVERY_IMPOSSIBLE;
 }
 
-static u32 report_paths(FIXTURE_DATA(irq) *self)
+/* Starts counting anew for the next report. */
+static void begin_phase(FIXTURE_DATA(irq) *self)
 {
-	u32 impossible = 0;
-
 	for (u32 i = 0; i < self->nr_lines; i++) {
-		if (self->lines[i].sent)
-			impossible += report_path(&self->lines[i]);
-	}
+		struct device_line *line = &self->lines[i];
 
-	return impossible;
+		line->sent = 0;
+		line->probe = delivery_probe_begin(self->device->bdf, line->probe.index,
+						   line->device_vector);
+	}
 }
 
-/* Sends on one vector, routed anew to any vCPU and vector before each. */
-static u32 send_one_by_one(FIXTURE_DATA(irq) *self)
+/* Sends on one vector, routed anew to any vCPU and vector before each. Return: mistakes seen. */
+static u32 send_one_by_one(FIXTURE_DATA(irq) *self, const char *what)
 {
 	u32 differences = 0;
 
+	begin_phase(self);
 	for (u32 i = 0; i < NR_MSIS && !differences; i++) {
 		route_at_random(&self->lines[0].line);
 		send(self, &self->lines[0]);
 		differences = irq_expectation_wait(&self->expectation, IRQ_MS);
 	}
 
-	return differences;
-}
-
-#define TEST_ONE_BY_ONE(_name, ...)							\
-TEST_F(irq, _name)									\
-{											\
-	connect_device(self, (struct irq_vm_config){ __VA_ARGS__ }, 1);			\
-	ASSERT_EQ(0, send_one_by_one(self));						\
-	EXPECT_EQ(0, report_paths(self));						\
-}
-
-TEST_ONE_BY_ONE(every_msi_is_counted_once, .nr_vcpus = 1)
-TEST_ONE_BY_ONE(every_msi_reaches_its_vcpu_and_vector, .nr_vcpus = 4)
-TEST_ONE_BY_ONE(every_msi_wakes_its_halted_vcpu, .nr_vcpus = 4, .wait = IRQ_COUNTER_HALT)
-TEST_ONE_BY_ONE(every_msi_reaches_its_xapic_vcpu, .nr_vcpus = 4, .xapic = true)
-TEST_ONE_BY_ONE(every_msi_wakes_its_halted_xapic_vcpu, .nr_vcpus = 4, .xapic = true,
-		.wait = IRQ_COUNTER_HALT)
-
-TEST_F(irq, msis_of_several_vectors_are_counted_apart)
-{
-	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 4 }, MAX_LINES);
-	if (self->nr_lines < 2)
-		SKIP(return, "the device has a single vector");
-
-	for (u32 i = 0; i < self->nr_lines; i++)
-		irq_line_route(&self->lines[i].line, i % 4, IRQ_COUNTER_FIRST_VECTOR + i * 16);
-
-	for (u32 round = 0; round < NR_MSIS / self->nr_lines; round++) {
-		for (u32 i = 0; i < self->nr_lines; i++)
-			send(self, &self->lines[i]);
-		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
-	}
-	EXPECT_EQ(0, report_paths(self));
-}
-
-/* NMIs cannot be posted (VT-d 5.2.2, AMD IOMMU 2.2.5.2), so the host takes each of them. */
-TEST_F(irq, every_msi_routed_as_nmi_is_counted_as_nmi)
-{
-	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
-	for (u32 i = 0; i < NR_MSIS / 2; i++) {
-		irq_line_route(&self->lines[0].line, i % 4, IRQ_COUNTER_NMI_VECTOR);
-		send(self, &self->lines[0]);
-		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
-	}
-	EXPECT_EQ(self->lines[0].sent, delivery_probe_host_irqs(&self->lines[0].probe));
-	EXPECT_EQ(0, report_paths(self));
+	return differences ?: irq_expectation_settle(&self->expectation) + report_path(self, what);
 }
 
 /* VFIO signals the eventfd itself: never posted, and no interrupt of the host either. */
-TEST_F(irq, every_loopback_trigger_is_counted_once)
+static u32 trigger_loopback(FIXTURE_DATA(irq) *self)
 {
 	struct device_line *line = &self->lines[0];
+	u32 differences = 0;
 
-	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
-	for (u32 i = 0; i < NR_MSIS; i++) {
+	begin_phase(self);
+	for (u32 i = 0; i < NR_MSIS && !differences; i++) {
 		route_at_random(&line->line);
 		irq_line_expect(&line->line, &self->expectation);
 		vfio_pci_irq_trigger(self->device, line->probe.index, line->device_vector);
-		ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+		differences = irq_expectation_wait(&self->expectation, IRQ_MS);
 	}
-	EXPECT_EQ(0, delivery_probe_host_irqs(&line->probe));
-	test_report("%s %s[%u]: %u triggered, %u counted, %s", self->device->bdf,
+	if (differences || delivery_probe_host_irqs(&line->probe))
+		return 1;
+
+	test_report("%s %s[%u], VFIO's loopback: %u triggered and counted, %s", line->probe.bdf,
 		    vfio_pci_irq_index_name(line->probe.index), line->device_vector, NR_MSIS,
-		    NR_MSIS, delivery_path_name(DELIVERY_EVENTFD));
+		    delivery_path_name(DELIVERY_EVENTFD));
+	return irq_expectation_settle(&self->expectation);
+}
+
+/* Sends on all vectors before waiting for any. Return: mistakes seen. */
+static u32 send_at_once(FIXTURE_DATA(irq) *self, const char *what)
+{
+	u32 differences = 0;
+
+	begin_phase(self);
+	for (u32 i = 0; i < self->nr_lines; i++)
+		irq_line_route(&self->lines[i].line, i % self->vm->config.nr_vcpus,
+			       IRQ_COUNTER_FIRST_VECTOR + i * 16);
+
+	for (u32 round = 0; round < NR_ROUNDS && !differences; round++) {
+		for (u32 i = 0; i < self->nr_lines; i++)
+			send(self, &self->lines[i]);
+		differences = irq_expectation_wait(&self->expectation, IRQ_MS);
+	}
+
+	return differences ?: irq_expectation_settle(&self->expectation) + report_path(self, what);
+}
+
+/* The same device serves one VM after the other, of each kind, with vCPUs in each state. */
+TEST_F(irq, every_msi_is_counted_once)
+{
+	static const struct {
+		const char *spinning, *halted;
+		struct irq_vm_config config;
+	} kinds[] = {
+		{ "1 vCPU spins", "1 vCPU halted", { .nr_vcpus = 1 } },
+		{ "4 vCPUs spin", "4 vCPUs halted", { .nr_vcpus = 4 } },
+		{ "4 xAPIC vCPUs spin", "4 xAPIC vCPUs halted", { .nr_vcpus = 4, .xapic = true } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		connect_device(self, kinds[i].config, 1);
+		ASSERT_EQ(0, send_one_by_one(self, kinds[i].spinning));
+		ASSERT_EQ(0, trigger_loopback(self));
+		irq_vm_halt(self->vm);
+		ASSERT_EQ(0, send_one_by_one(self, kinds[i].halted));
+		disconnect_device(self);
+	}
+}
+
+TEST_F(irq, msis_of_several_vectors_are_counted_apart)
+{
+	if (self->device->driver.nr_msi < 2)
+		SKIP(return, "the device has a single vector");
+
+	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 4 }, MAX_LINES);
+	ASSERT_EQ(0, send_at_once(self, "several at once, 4 vCPUs spin"));
+	irq_vm_halt(self->vm);
+	ASSERT_EQ(0, send_at_once(self, "several at once, 4 vCPUs halted"));
+}
+
+/* What does not depend on the IOMMU mode. */
+FIXTURE(one_mode) {
+	FIXTURE_DATA(irq) irq;
+};
+
+FIXTURE_SETUP(one_mode)
+{
+	SKIP_IF_MISSING(open_device(&self->irq, test_iommu_mode()));
+}
+
+FIXTURE_TEARDOWN(one_mode)
+{
+	disconnect_device(&self->irq);
+	close_device(&self->irq);
+}
+
+/* NMIs cannot be posted (VT-d 5.2.2, AMD IOMMU 2.2.5.2), so the host takes each of them. */
+TEST_F(one_mode, every_msi_routed_as_nmi_is_counted_as_nmi)
+{
+	struct device_line *line = &self->irq.lines[0];
+
+	connect_device(&self->irq, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
+	for (u32 i = 0; i < NR_MSIS; i++) {
+		irq_line_route(&line->line, i % 4, IRQ_COUNTER_NMI_VECTOR);
+		send(&self->irq, line);
+		ASSERT_EQ(0, irq_expectation_wait(&self->irq.expectation, IRQ_MS));
+	}
+	ASSERT_EQ(0, irq_expectation_settle(&self->irq.expectation));
+	EXPECT_EQ(line->sent, delivery_probe_host_irqs(&line->probe));
+	EXPECT_EQ(0, report_path(&self->irq, "as NMI"));
 }
 
 /* Once the irqfd is gone the device's interrupts belong to user space again, all of them. */
-TEST_F(irq, a_deassigned_irqfd_leaves_the_guest_alone)
+TEST_F(one_mode, a_deassigned_irqfd_leaves_the_guest_alone)
 {
-	struct device_line *line = &self->lines[0];
+	struct device_line *line = &self->irq.lines[0];
 	u64 taken = 0;
 
-	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 1 }, 1);
+	connect_device(&self->irq, (struct irq_vm_config){ .nr_vcpus = 1 }, 1);
 	irq_line_route(&line->line, 0, IRQ_COUNTER_FIRST_VECTOR);
-	send(self, line);
-	ASSERT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	send(&self->irq, line);
+	ASSERT_EQ(0, irq_expectation_wait(&self->irq.expectation, IRQ_MS));
 
-	irqfd_deassign(self->vm->kvm, line->line.gsi, line->line.eventfd);
-	for (u32 i = 0; i < NR_MSIS / 4; i++) {
-		vfio_pci_driver_send_msi_vector(self->device, line->device_vector);
-		taken += vfio_pci_irq_take(self->device, line->probe.index, line->device_vector,
-					   IRQ_MS);
+	irqfd_deassign(self->irq.vm->kvm, line->line.gsi, line->line.eventfd);
+	for (u32 i = 0; i < NR_MSIS; i++) {
+		vfio_pci_driver_send_msi_vector(self->irq.device, line->device_vector);
+		taken += vfio_pci_irq_take(self->irq.device, line->probe.index,
+					   line->device_vector, IRQ_MS);
 	}
-	EXPECT_EQ(NR_MSIS / 4, taken);
-	EXPECT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	EXPECT_EQ(NR_MSIS, taken);
+	EXPECT_EQ(0, irq_expectation_settle(&self->irq.expectation));
 
-	irqfd_assign(self->vm->kvm, line->line.gsi, line->line.eventfd);
-	send(self, line);
-	EXPECT_EQ(0, irq_expectation_wait(&self->expectation, IRQ_MS));
+	irqfd_assign(self->irq.vm->kvm, line->line.gsi, line->line.eventfd);
+	send(&self->irq, line);
+	EXPECT_EQ(0, irq_expectation_wait(&self->irq.expectation, IRQ_MS));
 }
 
 /* The device of a VM sees the guest's memory at its guest physical addresses. */
-TEST_F(irq, the_device_copies_within_guest_memory)
+TEST_F(one_mode, the_device_copies_within_guest_memory)
 {
 	static const char text[] = "written by the host, moved by the device, read by the guest";
-	struct vfio_pci_driver *driver = &self->device->driver;
+	struct vfio_pci_driver *driver = &self->irq.device->driver;
+	struct vfio_pci_device *device = self->irq.device;
 	struct dma_region *guest;
-	u64 size;
 	u8 *src;
 
-	self->vm = irq_vm_create(&(struct irq_vm_config){ .nr_vcpus = 1 });
-	self->expectation = irq_expectation_init(self->vm);
-	guest = passthrough_map_guest_memory(self->vm->kvm, self->iommu);
-	iova_allocator_skip_below(self->allocator, SZ_64M);
-	vfio_pci_driver_start(self->device, self->allocator);
-
-	if (!driver->no_memcpy) {
-		size = roundup(sizeof(text), driver->memcpy_align);
-		src = addr_gva2hva(self->vm->kvm, vm_alloc(self->vm->kvm, 2 * SZ_4K,
-							   KVM_UTIL_MIN_VADDR));
-		memcpy(src, text, sizeof(text));
-		EXPECT_EQ(0, vfio_pci_driver_memcpy(self->device, to_iova(self->device, src),
-						    to_iova(self->device, src + SZ_4K), size));
-		EXPECT_EQ(0, memcmp(src + SZ_4K, text, sizeof(text)));
-	}
-
-	passthrough_unmap_guest_memory(self->iommu, guest);
 	SKIP_IF_MISSING(driver->no_memcpy);
+	connect_device(&self->irq, (struct irq_vm_config){ .nr_vcpus = 1 }, 1);
+	guest = passthrough_map_guest_memory(self->irq.vm->kvm, self->irq.iommu);
+
+	src = addr_gva2hva(self->irq.vm->kvm, vm_alloc(self->irq.vm->kvm, 2 * SZ_4K,
+						       KVM_UTIL_MIN_VADDR));
+	memcpy(src, text, sizeof(text));
+	EXPECT_EQ(0, vfio_pci_driver_memcpy(device, to_iova(device, src),
+					    to_iova(device, src + SZ_4K),
+					    roundup(sizeof(text), driver->memcpy_align)));
+	EXPECT_EQ(0, memcmp(src + SZ_4K, text, sizeof(text)));
+
+	passthrough_unmap_guest_memory(self->irq.iommu, guest);
 }
 
 TEST_PROGRAM(NEEDS_KVM | NEEDS_DEVICE,

@@ -168,25 +168,16 @@ FIXTURE(irq) {
 };
 
 FIXTURE_VARIANT(irq) {
-	const char *iommu_mode;
 	u32 index;
 };
 
-#define IRQ_VARIANTS(_mode)								\
-FIXTURE_VARIANT_ADD(irq, _mode##_intx) {						\
-	.iommu_mode = #_mode, .index = VFIO_PCI_INTX_IRQ_INDEX };			\
-FIXTURE_VARIANT_ADD(irq, _mode##_msi) {							\
-	.iommu_mode = #_mode, .index = VFIO_PCI_MSI_IRQ_INDEX };			\
-FIXTURE_VARIANT_ADD(irq, _mode##_msix) {						\
-	.iommu_mode = #_mode, .index = VFIO_PCI_MSIX_IRQ_INDEX };
-/* Interrupts do not depend on the IOMMU mode, but on group or character device. */
-IRQ_VARIANTS(vfio_type1v2_iommu)
-IRQ_VARIANTS(iommufd)
+FIXTURE_VARIANT_ADD(irq, intx) { .index = VFIO_PCI_INTX_IRQ_INDEX };
+FIXTURE_VARIANT_ADD(irq, msi) { .index = VFIO_PCI_MSI_IRQ_INDEX };
+FIXTURE_VARIANT_ADD(irq, msix) { .index = VFIO_PCI_MSIX_IRQ_INDEX };
 
 FIXTURE_SETUP(irq)
 {
-	SKIP_IF_MISSING(test_iommu_mode_missing(variant->iommu_mode));
-	self->iommu = iommu_init(variant->iommu_mode);
+	self->iommu = iommu_init(test_iommu_mode());
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
 	self->count = min(self->device->irq_info[variant->index].count, (u32)MAX_VECTORS);
 	if (!self->count) {
@@ -250,8 +241,7 @@ TEST_F(irq, another_type_is_refused_while_one_is_enabled)
 {
 	vfio_pci_irq_enable(self->device, variant->index, 0, 1);
 	for (u32 other = 0; other <= VFIO_PCI_MSIX_IRQ_INDEX; other++) {
-		if (other != variant->index && self->device->irq_info[other].count &&
-		    (other == VFIO_PCI_INTX_IRQ_INDEX || variant->index == VFIO_PCI_INTX_IRQ_INDEX))
+		if (other != variant->index && self->device->irq_info[other].count)
 			EXPECT_EQ(-EINVAL, __vfio_pci_irq_enable(self->device, other, 0, 1));
 	}
 	vfio_pci_irq_disable(self->device, variant->index);

@@ -336,17 +336,16 @@ FIXTURE(irq_type) {
 };
 
 FIXTURE_VARIANT(irq_type) {
-	const char *iommu_mode;
 	int index;
 };
 
-FIXTURE_VARIANT_ADD(irq_type, intx) { .iommu_mode = "iommufd", .index = VFIO_PCI_INTX_IRQ_INDEX };
-FIXTURE_VARIANT_ADD(irq_type, msi) { .iommu_mode = "iommufd", .index = VFIO_PCI_MSI_IRQ_INDEX };
-FIXTURE_VARIANT_ADD(irq_type, msix) { .iommu_mode = "iommufd", .index = VFIO_PCI_MSIX_IRQ_INDEX };
+FIXTURE_VARIANT_ADD(irq_type, intx) { .index = VFIO_PCI_INTX_IRQ_INDEX };
+FIXTURE_VARIANT_ADD(irq_type, msi) { .index = VFIO_PCI_MSI_IRQ_INDEX };
+FIXTURE_VARIANT_ADD(irq_type, msix) { .index = VFIO_PCI_MSIX_IRQ_INDEX };
 
 FIXTURE_SETUP(irq_type)
 {
-	SKIP_IF_MISSING(bench_setup(&self->bench, variant->iommu_mode, variant->index));
+	SKIP_IF_MISSING(bench_setup(&self->bench, test_iommu_mode(), variant->index));
 	self->device = self->bench.device;
 }
 

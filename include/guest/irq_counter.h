@@ -11,8 +11,8 @@
 
 #define IRQ_COUNTER_NR_VECTORS 256
 
-/* Vectors below belong to exceptions (SDM 3A, 6.2); the first legal one tells a guest to stop. */
-#define IRQ_COUNTER_STOP_VECTOR 32
+/* Vectors below belong to exceptions (SDM 3A, 6.2); the first legal one wakes a guest to stop. */
+#define IRQ_COUNTER_WAKE_VECTOR 32
 #define IRQ_COUNTER_FIRST_VECTOR 33
 #define IRQ_COUNTER_NMI_VECTOR 2
 
@@ -42,8 +42,8 @@ struct irq_counter_vcpu {
 /**
  * struct irq_counter - Written by the host, but for @vcpus.
  * @x2apic: 1 for x2APIC mode, 0 for xAPIC
- * @wait: enum irq_counter_wait
- * @stop: 1 asks every vCPU to finish; one that halts needs IRQ_COUNTER_STOP_VECTOR to notice
+ * @wait: enum irq_counter_wait; may change from spinning to halting at any time
+ * @stop: 1 asks every vCPU to finish; one that halts needs IRQ_COUNTER_WAKE_VECTOR to notice
  * @nr_vcpus: entries of @vcpus
  * @vcpus: by index, which is also the APIC id
  */

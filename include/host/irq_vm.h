@@ -51,6 +51,9 @@ struct irq_vm {
  */
 struct irq_vm *irq_vm_create(const struct irq_vm_config *config);
 
+/** irq_vm_halt() - Let vCPUs that spun halt between interrupts; all are blocked afterwards. */
+void irq_vm_halt(struct irq_vm *vm);
+
 /** irq_vm_destroy() - Stop the vCPUs, wait for their threads, free the VM. */
 void irq_vm_destroy(struct irq_vm *vm);
 
@@ -80,7 +83,8 @@ void irq_expectation_cleanup(struct irq_expectation *expectation);
  * @expectation: what is expected
  * @ms: bound, unscaled
  *
- * Returns early once nothing is missing, then leaves stragglers a moment to show up.
+ * Counts only grow, so that a surplus interrupt which is still on its way shows at the next call
+ * or in irq_expectation_settle().
  *
  * Return: the number of (vCPU, vector) pairs whose count differs, missing or surplus; each was
  * described on stderr. 0 means exact. An interrupt taken while masked counts as a difference, too,
@@ -90,5 +94,13 @@ void irq_expectation_cleanup(struct irq_expectation *expectation);
  * by IF=0 without doubt, for the first one has cleared IF, and is left out of the counts.
  */
 u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms);
+
+/**
+ * irq_expectation_settle() - Give surplus interrupts a moment to show, then compare.
+ * @expectation: what is expected, all of it counted already; or nothing
+ *
+ * Return: as irq_expectation_wait().
+ */
+u32 irq_expectation_settle(const struct irq_expectation *expectation);
 
 #endif /* HOST_IRQ_VM_H */

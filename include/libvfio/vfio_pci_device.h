@@ -38,6 +38,7 @@ struct vfio_pci_bar {
  * @bars: the BARs
  * @irq_info: VFIO_DEVICE_GET_IRQ_INFO by index, INTx, MSI and MSI-X
  * @msi_eventfds: the eventfd per enabled MSI or MSI-X vector, else -1
+ * @irq_enabled: the index whose vectors were enabled last
  * @intx_eventfd: the eventfd of INTx while enabled, else -1
  * @driver: what drives it
  */
@@ -51,6 +52,7 @@ struct vfio_pci_device {
 	struct vfio_pci_bar bars[PCI_STD_NUM_BARS];
 	struct vfio_irq_info irq_info[VFIO_PCI_MSIX_IRQ_INDEX + 1];
 	int msi_eventfds[VFIO_PCI_MAX_MSI];
+	u32 irq_enabled;
 	int intx_eventfd;
 	struct vfio_pci_driver driver;
 };

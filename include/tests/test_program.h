@@ -80,11 +80,18 @@ void test_program_finish_with(unsigned int (*ran)(void));
 void __attribute__((format(printf, 1, 2))) test_report(const char *fmt, ...);
 
 /**
- * test_iommu_mode_missing() - Why a case for @mode cannot run here.
+ * test_iommu_mode_missing() - Why a case for @mode cannot run here or was not asked for.
  *
  * Return: NULL if it can, otherwise a sentence for SKIP().
  */
 const char *test_iommu_mode_missing(const char *mode);
+
+/**
+ * test_iommu_mode() - The mode for cases that need not be run in each of them.
+ *
+ * Return: the one that was asked for, or iommufd, or a VFIO container where there is no iommufd.
+ */
+const char *test_iommu_mode(void);
 
 /** test_random() - A number from [low, high], from the seed of the run. */
 u32 test_random(u32 low, u32 high);

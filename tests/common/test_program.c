@@ -155,7 +155,6 @@ static int take_option(const struct test_program *program, const char *option, c
 
 /*
  * Takes our options out of @argv and leaves those of the harness, each with its argument.
- * What is left is never longer than what came, so @argv has the room.
  */
 static void parse_options(const struct test_program *program, int *argc, char **argv)
 {
@@ -173,12 +172,6 @@ static void parse_options(const struct test_program *program, int *argc, char **
 				argv[left++] = argv[i++];
 		}
 		i += taken;
-	}
-
-	/* Variants are named after their mode. Its option took two arguments, so these fit. */
-	if (test_options.iommu_mode && program->needs & NEEDS_DEVICE) {
-		argv[left++] = "-v";
-		argv[left++] = (char *)test_options.iommu_mode;
 	}
 
 	argv[left] = NULL;
@@ -274,7 +267,25 @@ void test_report(const char *fmt, ...)
 
 const char *test_iommu_mode_missing(const char *mode)
 {
+	if (test_options.iommu_mode && strcmp(mode, test_options.iommu_mode))
+		return "another IOMMU mode was asked for";
+
 	return iommu_mode_missing(iommu_mode_lookup(mode));
+}
+
+const char *test_iommu_mode(void)
+{
+	static const char *const preferred[] = { MODE_IOMMUFD, MODE_VFIO_TYPE1V2_IOMMU };
+
+	if (test_options.iommu_mode)
+		return test_options.iommu_mode;
+
+	for (size_t i = 0; i < sizeof(preferred) / sizeof(preferred[0]); i++) {
+		if (!iommu_mode_missing(iommu_mode_lookup(preferred[i])))
+			return preferred[i];
+	}
+
+	return MODE_IOMMUFD;
 }
 
 u32 test_random(u32 low, u32 high)
