@@ -90,7 +90,7 @@ driver_objects := $(patsubst %.c,$(O)/%.o,$(wildcard drivers/*/*.c)) \
 	$(if $(DRIVERS),$(patsubst $(DRIVERS)/%.c,$(O)/out-of-tree/%.o,$(wildcard $(DRIVERS)/*/*.c)))
 host_objects := $(patsubst %.c,$(O)/%.o,$(wildcard host/*.c tests/common/*.c))
 guest_objects := $(patsubst %.c,$(O)/%.o,$(wildcard guest/*.c))
-programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/*_bench.c tests/unit/*_test.c))
+programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/*_bench.c tests/unit/*_test.c tests/unit/*_samples.c))
 scripts := $(patsubst %.sh,$(O)/%,$(wildcard tests/*_test.sh))
 lab_programs := $(patsubst %.c,$(O)/%,$(wildcard lab/*.c))
 

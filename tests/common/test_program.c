@@ -21,20 +21,23 @@ FILE *test_report_stream;
 static unsigned int (*cases_ran)(void);
 static pid_t main_pid;
 
-/* Where stdout leads to is for KTAP alone. Others who print get stderr. */
-static void redirect_stdout(void)
-{
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-}
-
-/* Before the constructors of kvm_util, one of which prints. */
+/* Before the constructors of kvm_util, one of which prints a seed that nothing here uses. */
 static void __attribute__((constructor(101))) save_stdout(void)
 {
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
 	test_report_stream = fdopen(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), "w");
 	if (!test_report_stream)
 		exit(EXIT_ENVIRONMENT);
 	setvbuf(test_report_stream, NULL, _IOLBF, 0);
-	redirect_stdout();
+	dup2(null, STDOUT_FILENO);
+	close(null);
+}
+
+/* Where stdout leads to is for KTAP alone. Others who print get stderr. */
+static void redirect_stdout(void)
+{
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
 /* The harness prints KTAP from the parent, on stdout; its children must not. */

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /proc/interrupts is read right, for it is the witness of how an interrupt was delivered. */
+#include <libvfio/proc_interrupts.h>
+#include <tests/harness.h>
+
+static const char text[] =
+	"           CPU0       CPU1       CPU3       \n"
+	"  0:         13          0          0  IR-IO-APIC    2-edge      timer\n"
+	"  9:          1          2          3  IR-IO-APIC    9-fasteoi   acpi, vfio-intx(0000:00:09.0)\n"
+	" 31:          5          0       4094  IR-PCI-MSIX-0000:01:00.0    0-edge      vfio-msix[0](0000:01:00.0)\n"
+	" 32:          0          7          0  IR-PCI-MSIX-0000:01:00.0    1-edge      vfio-msix[1](0000:01:00.0)\n"
+	" 33:          0          0          9  IR-PCI-MSIX-0000:01:00.0   11-edge      vfio-msix[11](0000:01:00.0)\n"
+	"NMI:          0          0          0   Non-maskable interrupts\n"
+	"LOC:      12345      23456      34567   Local timer interrupts\n"
+	"ERR:          0\n";
+
+static int find(const char *in, const char *action, struct proc_interrupt *found)
+{
+	FILE *stream = fmemopen((void *)in, strlen(in), "r");
+	int ret = proc_interrupts_find(stream, action, found);
+
+	fclose(stream);
+	return ret;
+}
+
+TEST(counts_of_all_cpus_are_summed)
+{
+	struct proc_interrupt found;
+
+	ASSERT_EQ(0, find(text, "vfio-msix[0](0000:01:00.0)", &found));
+	EXPECT_EQ(31, found.irq);
+	EXPECT_EQ(4099, found.count);
+}
+
+TEST(a_vector_is_not_taken_for_another_with_the_same_beginning)
+{
+	struct proc_interrupt found;
+
+	ASSERT_EQ(0, find(text, "vfio-msix[1](0000:01:00.0)", &found));
+	EXPECT_EQ(32, found.irq);
+	ASSERT_EQ(0, find(text, "vfio-msix[11](0000:01:00.0)", &found));
+	EXPECT_EQ(33, found.irq);
+	EXPECT_EQ(-ENOENT, find(text, "vfio-msix[1](0000:01:00.00)", &found));
+	EXPECT_EQ(-ENOENT, find(text, "x[1](0000:01:00.0)", &found));
+}
+
+TEST(an_action_is_found_on_a_shared_line)
+{
+	struct proc_interrupt found;
+
+	ASSERT_EQ(0, find(text, "vfio-intx(0000:00:09.0)", &found));
+	EXPECT_EQ(9, found.irq);
+	EXPECT_EQ(6, found.count);
+	ASSERT_EQ(0, find(text, "acpi", &found));
+}
+
+TEST(a_vector_that_is_not_there_is_not_found)
+{
+	struct proc_interrupt found;
+
+	EXPECT_EQ(-ENOENT, find(text, "vfio-msix[2](0000:01:00.0)", &found));
+	EXPECT_EQ(-ENOENT, find(text, "vfio-msix[0](0000:02:00.0)", &found));
+}
+
+TEST(other_text_is_refused)
+{
+	struct proc_interrupt found;
+
+	EXPECT_EQ(-EINVAL, find("hello\n", "vfio-msix[0](0000:01:00.0)", &found));
+	EXPECT_EQ(-EINVAL, find("  CPU0 CPU1\n 31: 5 vfio-msix[0](x)\n", "vfio-msix[0](x)", &found));
+}
+
+TEST_PROGRAM(NEEDS_NOTHING, "/proc/interrupts is read right")
