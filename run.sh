@@ -61,7 +61,6 @@ lab_shell=
 lab_append=()
 lab_accel=auto
 lab_threads=single
-lab_qemu=${QEMU:-qemu-system-x86_64}
 
 one_of()
 {
@@ -157,7 +156,8 @@ check_tests()
 	local name
 
 	for name in "${tests[@]}"; do
-		grep -qxF -e "$name" <<<"$(test_names)" || die "there is no test '$name', see --list"
+		grep -qxF -e "$name" <<<"$(test_names)" ||
+			die "there is no test '$name', see --list"
 	done
 }
 
@@ -247,7 +247,8 @@ run_here()
 			note "would lend to vfio-pci: $(pci_describe "$bdf")"
 		done
 		for ((i = first; i < ${#run_names[@]}; i++)); do
-			note "would run: $test_dir/${run_names[i]} ${program_arguments[*]} ${run_bdfs[i]}"
+			note "would run: $test_dir/${run_names[i]} ${program_arguments[*]}" \
+				"${run_bdfs[i]}"
 		done
 		exit 0
 	fi
@@ -274,6 +275,7 @@ lab_options()
 	[[ -z $iommu_mode ]] || lab_run_options+=(--iommu-mode "$iommu_mode")
 	lab_run_options+=("${tests[@]}" -- "${arguments[@]}")
 	lab_boot_options=(--iommu "$lab_iommu" --accel "$lab_accel" --tcg-threads "$lab_threads")
+	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
 	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}")
 }
@@ -328,7 +330,7 @@ main()
 	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
 	[[ -n $seed ]] || seed=$((RANDOM << 15 | RANDOM))
 	repeat="./run.sh$(printf ' %q' "$@") --seed $seed"
-	program_seconds=$((300 * timeout_percent / 100 + 1))
+	program_seconds=$((program_seconds * timeout_percent / 100 + 1))
 
 	trap on_exit EXIT
 	for status in HUP INT TERM PIPE; do

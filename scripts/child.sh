@@ -76,7 +76,7 @@ child_read()
 			status=$?
 		fi
 		child_line+=$part
-		# Up to 128 the pipe is closed. Beyond, the second is over: if the child is too, then
+		# Up to 128 the pipe is closed. Beyond, the second is over: if the child is too,
 		# something it started holds the pipe. A last line needs no newline.
 		if ((status <= 128)) || ! child_alive; then
 			[[ -n $child_line ]]

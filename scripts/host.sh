@@ -55,15 +55,15 @@ host_iommu()
 
 host_kvm()
 {
-	local module parameter
+	local module=kvm_intel parameter=enable_apicv
 
-	for module in kvm_intel/enable_apicv kvm_amd/avic; do
-		parameter=/sys/module/${module%/*}/parameters/${module#*/}
-		[[ -e $parameter ]] || continue
-		printf '%s, %s=%s' "${module%/*}" "${module#*/}" "$(<"$parameter")"
-		return
-	done
-	printf 'none'
+	if grep -qw svm /proc/cpuinfo; then
+		module=kvm_amd
+		parameter=avic
+	fi
+	[[ -e /sys/module/$module ]] || { printf 'none' && return; }
+	printf '%s, %s=%s' "$module" "$parameter" \
+		"$(cat "/sys/module/$module/parameters/$parameter" 2>/dev/null || printf '?')"
 }
 
 # What a reader needs to know about where the results come from, one fact a line.

@@ -139,7 +139,8 @@ program_objection()
 	elif [[ -z $program_plan ]]; then
 		printf 'exit status %s without a plan' "$status"
 	elif ((program_results != program_plan)); then
-		printf '%s of %s results, exit status %s' "$program_results" "$program_plan" "$status"
+		printf '%s of %s results, exit status %s' \
+			"$program_results" "$program_plan" "$status"
 	elif [[ -n $program_disorder ]]; then
 		printf '%s' "$program_disorder"
 	elif ((status == 1 && program_failed == 0)); then

@@ -16,6 +16,12 @@
 lab_stalled=99
 lab_health=the_lab_kernel_reported_no_problem
 
+# From run.sh's options.
+lab_qemu=${QEMU:-qemu-system-x86_64}
+lab_comments=()
+lab_boot_options=()
+lab_run_options=()
+
 lab_held=()
 lab_spoke=
 lab_problems=

@@ -115,7 +115,8 @@ pci_check_group()
 		sibling=${sibling##*/}
 		[[ " $* " == *" $sibling "* ]] && continue
 		driver=$(pci_driver "$sibling")
-		pci_driver_is_harmless "$driver" || found+="${found:+, }$sibling is bound to $driver"
+		pci_driver_is_harmless "$driver" ||
+			found+="${found:+, }$sibling is bound to $driver"
 	done
 	[[ -z $found ]] ||
 		die "IOMMU group $(pci_group "$bdf") of $bdf is not viable: $found;" \

@@ -6,6 +6,7 @@
 # Needs no root, no device, no lab.
 
 set -euo pipefail
+unset O KSRC VFIO_SELFTESTS_BDF KVM_VFIO_TESTS_LAB KVM_VFIO_TESTS_OUTER
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/front-door.XXXXXX")
@@ -25,7 +26,7 @@ program()
 	{
 		printf '#!/bin/sh\n'
 		# shellcheck disable=SC2016 # for the program to expand
-		printf '[ "$1" != --describe ] || { printf "%s\\t%s\\ta made-up test\\n"; exit 0; }\n' \
+		printf '[ "$1" != --describe ] || exec printf "%s\\t%s\\ta made-up test\\n"\n' \
 			"$1" "$2"
 		printf '%s\n' "$3"
 	} >"$tree/build/tests/$1"
@@ -203,8 +204,7 @@ test_device_checks()
 	rm "$machine/sys/bus/pci/devices/$bdf/iommu_group"
 	refused a_missing_iommu_is_told "no IOMMU" -d "$bdf"
 	rm "$machine/sys/bus/pci/drivers_probe"
-	refused an_unwritable_sysfs_is_told "$( ((EUID)) && echo root || echo "cannot be written")" \
-		-d "$bdf"
+	refused an_unwritable_sysfs_is_told "$( ((EUID)) && echo sudo || echo cannot)" -d "$bdf"
 }
 
 test_device_in_use()
@@ -256,13 +256,15 @@ test_verdicts()
 		verdict a_run_is_named_by_test_and_device 0 "^ok 1 good_test $bdf\$" $d good_test
 		verdict a_strange_line_becomes_a_comment 0 '^    #   strange$' $d good_test
 		verdict options_reach_the_program 0 \
-			"args: --seed 7 --timeout 300 --iommu-mode iommufd -t x $bdf\$" $d --seed 7 \
-			--timeout 300 --iommu-mode iommufd good_test -- -t x
+			"args: --seed 7 --timeout 300 --iommu-mode iommufd -t x $bdf\$" $d \
+			--seed 7 --timeout 300 --iommu-mode iommufd good_test -- -t x
 		verdict a_failed_result_is_a_failure 1 '^not ok 1 bad_test$' $d bad_test
 		verdict only_skips_are_not_green 4 '^ok 1 skip_test # SKIP no moon$' $d skip_test
 		verdict a_crash_is_a_failure 1 'crash_test # killed by SIGSEGV$' $d crash_test
-		verdict a_hang_is_a_failure 1 'hang_test # no end within . s$' $d --timeout 1 hang_test
-		verdict a_hang_that_ignores_sigterm_ends 1 'deaf_test # no end' $d --timeout 1 deaf_test
+		verdict a_hang_is_a_failure 1 'hang_test # no end within . s$' $d \
+			--timeout 1 hang_test
+		verdict a_hang_that_ignores_sigterm_ends 1 'deaf_test # no end' $d \
+			--timeout 1 deaf_test
 		verdict a_missing_result_is_a_failure 1 'short_test # 1 of 2 results' $d short_test
 		verdict a_missing_plan_is_a_failure 1 'mute_test # .*without a plan' $d mute_test
 		verdict an_empty_plan_is_a_failure 1 'empty_test # no test in it' $d empty_test
@@ -279,7 +281,8 @@ test_verdicts()
 		"/proc/$(<"$work/litter")/status" || true)"
 	ask -d "$bdf" good_test bad_test skip_test
 	result the_last_line_counts_the_leaves "$(grep -qE \
-		'^FAIL: 2 passed, 1 failed, 2 skipped in [0-9]+ s; log: ' <<<"$err" || echo it does not)"
+		'^FAIL: 2 passed, 1 failed, 2 skipped in [0-9]+ s; log: ' <<<"$err" ||
+		echo it does not)"
 	result nothing_is_left_noted "$(ls -A "$machine/run/kvm-vfio-tests")"
 	VFIO_SELFTESTS_BDF=$bdf ask good_test
 	result upstreams_variable_names_a_device "$( ((status == 0)) || echo it does not)"
