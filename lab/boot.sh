@@ -83,7 +83,7 @@ parse() {
 
 check_options() {
 	[[ $iommu == intel || $iommu == amd ]] || die "--iommu is intel or amd, not '$iommu'."
-	[[ $accel =~ ^(auto|tcg|kvm)$ ]] || die "--accel is auto, tcg or kvm, not '$accel'."
+	[[ $accel =~ ^(auto|tcg|kvm|trial)$ ]] || die "--accel is auto, tcg or kvm, not '$accel'."
 	[[ $tcg_threads == single || $tcg_threads == multi ]] ||
 		die "--tcg-threads is single or multi, not '$tcg_threads'."
 	[[ $smp =~ ^[1-9][0-9]?$ ]] || die "--smp is a number of CPUs, not '$smp'."
@@ -96,6 +96,8 @@ check_options() {
 	qemu=$(type -P "$qemu")
 	mkdir -p "$log_dir" || die "cannot make the log directory $log_dir."
 	log_dir=$(realpath "$log_dir")
+	exec {log_lock}<"$log_dir"
+	flock -n "$log_lock" || die "another lab writes to $log_dir."
 }
 
 # kernel_parameters: why each one:
@@ -113,6 +115,54 @@ kernel_parameters() {
 		parameters+=" intel_iommu=on"
 	fi
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
+}
+
+# nested_works: whether KVM can run the lab and the lab's KVM a guest. What can be read about it
+# only rules it out; the rest is tried once for each combination of kernels and QEMU, and kept.
+# The reason why not is left in why_not.
+nested_works() {
+	local cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
+	local key answer trial=$log_dir/.trial module
+
+	module=$(grep -l '^[Y1]' /sys/module/kvm_{amd,intel}/parameters/nested 2>/dev/null || true)
+	if [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
+		why_not="/dev/kvm is not there or not accessible"
+	elif ! grep -qwE 'svm|vmx' /proc/cpuinfo; then
+		why_not="the CPU has neither SVM nor VMX"
+	elif [[ -z $module ]]; then
+		why_not="nested virtualisation is off in kvm_amd or kvm_intel"
+	fi
+	[[ -z $why_not ]] || return 1
+	key=$({ uname -rv; stat -L -c '%n %s %Y' "$qemu" "$kernel"; echo "$iommu ${QEMU_EXTRA:-}"; } |
+		sha256sum | cut -c 1-16)
+	answer=$cache/lab/nested-$key
+	if [[ ! -s $answer ]]; then
+		say "trying whether nested virtualisation works here, once"
+		mkdir -p "$trial/payload" "$cache/lab"
+		if "$0" --accel trial --iommu "$iommu" --qemu "$qemu" --kernel "$kernel" --timeout 20 \
+			--log-dir "$trial" --payload "$trial/payload" -- /lab/nested-probe \
+			>/dev/null 2>"$log_dir/kvm-trial.log"; then
+			echo yes >"$answer"
+		else
+			echo no >"$answer"
+		fi
+		rm -rf "$trial"
+	fi
+	why_not="a guest does not run in a lab under KVM here"
+	[[ $(<"$answer") == yes ]]
+}
+
+# choose_accel: turns accel into tcg or kvm.
+choose_accel() {
+	local why_not=''
+
+	case $accel in
+	trial) accel=kvm ;;
+	auto)
+		accel=tcg
+		! nested_works || accel=kvm ;;
+	kvm) nested_works || die "--accel kvm is not possible: $why_not." ;;
+	esac
 }
 
 machine_args() {
@@ -273,7 +323,7 @@ report_death() {
 clean_up() {
 	trap - EXIT INT TERM HUP
 	end_qemu kill
-	rm -rf "$log_dir/.run" "$log_dir/.initramfs"
+	rm -rf "$log_dir"/{.run,.initramfs,nvme.img}
 }
 
 main() {
@@ -292,10 +342,11 @@ main() {
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+	choose_accel
 	"$here/initramfs.sh" --out "$log_dir/.initramfs" "${options[@]}" -- "${command[@]}"
 
 	run_lab
-	[[ -z $booted ]] || say "up in $booted s; logs in $log_dir"
+	[[ -z $booted ]] || say "up in $booted s ($accel); logs in $log_dir"
 	report
 }
 

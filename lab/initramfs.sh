@@ -4,7 +4,7 @@
 # Packs the lab's initramfs: an uncompressed cpio archive, because unpacking costs more on an
 # emulated CPU than reading. It has three parts, one behind the other as the kernel allows:
 #
-#   base      busybox, bash and its libraries, lab/init and the heartbeat; kept in the cache
+#   base      busybox, bash and its libraries, lab/init and its helpers; kept in the cache
 #   payload   what becomes /kvm-vfio-tests: run.sh, scripts/ and the test programs, stripped
 #   command   /lab/command, the command the lab runs, and a mark if a shell is wanted
 #
@@ -38,9 +38,9 @@ pack() {
 	(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0)
 }
 
-# heartbeat_of BUILD: the heartbeat program, made here when make has not made it.
-heartbeat_of() {
-	local made=$1/lab/heartbeat source=$here/heartbeat.c own=$cache/heartbeat
+# helper BUILD NAME: a program of ours, made here if make has not made it.
+helper() {
+	local made=$1/lab/$2 source=$here/$2.c own=$cache/$2
 
 	if [[ -x $made && ! $source -nt $made ]]; then
 		printf '%s\n' "$made"
@@ -61,9 +61,11 @@ libraries_of() {
 		awk '$2 == "=>" && $3 ~ /^\// { print $3; next } $1 ~ /^\// { print $1 }'
 }
 
-# fill_base DIR BUSYBOX BASH HEARTBEAT
+# fill_base DIR BUSYBOX BASH HELPER...
 fill_base() {
-	local dir=$1 busybox=$2 bash=$3 heartbeat=$4 name file
+	local dir=$1 busybox=$2 bash=$3 name file
+
+	shift 3
 
 	mkdir -p "$dir"/{bin,dev,etc,lab,proc,root,sys,tmp,usr}
 	ln -s bin "$dir/sbin"
@@ -71,7 +73,7 @@ fill_base() {
 	ln -s ../bin "$dir/usr/sbin"
 	cp "$busybox" "$dir/bin/busybox"
 	cp "$bash" "$dir/bin/bash"
-	cp "$heartbeat" "$dir/lab/heartbeat"
+	cp "$@" "$dir/lab/"
 	cp "$here/init" "$dir/init"
 	chmod 755 "$dir/init"
 	"$busybox" --list | while read -r name; do
@@ -87,19 +89,20 @@ fill_base() {
 
 # base BUILD: the archive of the base part, from the cache unless something in it changed.
 base() {
-	local busybox bash heartbeat key file work
+	local busybox bash heartbeat probe key file work
 
 	busybox=$(type -P busybox) || die "no busybox: install the package busybox-static."
 	busybox=$(realpath "$busybox")
 	bash=$(realpath "$(type -P bash)")
-	heartbeat=$(heartbeat_of "$1")
-	key=$(stat -L -c '%n %s %Y' "$busybox" "$bash" "$heartbeat" "$here/init" "$0" |
+	heartbeat=$(helper "$1" heartbeat)
+	probe=$(helper "$1" nested-probe)
+	key=$(stat -L -c '%n %s %Y' "$busybox" "$bash" "$heartbeat" "$probe" "$here/init" "$0" |
 		sha256sum | cut -c 1-16)
 	file=$cache/base-$key.cpio
 	if [[ ! -f $file ]]; then
 		work=$cache/.base.$$
 		rm -rf "$work" "$cache"/base-*.cpio
-		fill_base "$work" "$busybox" "$bash" "$heartbeat"
+		fill_base "$work" "$busybox" "$bash" "$heartbeat" "$probe"
 		pack "$work" >"$file.$$"
 		rm -rf "$work"
 		mv "$file.$$" "$file"
