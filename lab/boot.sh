@@ -10,6 +10,8 @@ here=$(dirname "$(realpath "$0")")
 readonly here
 # shellcheck source=lab/watch.bash
 source "$here/watch.bash"
+# shellcheck source=lab/accel.bash
+source "$here/accel.bash"
 
 # What the options say; the names are those of the options.
 iommu=intel kernel='' accel=auto tcg_threads=single smp=4 memory=2G append='' timeout=600
@@ -108,68 +110,21 @@ check_options() {
 #   mitigations, random     work that is of no use on an emulated CPU
 #   lab.iommu               what init tells the command
 kernel_parameters() {
-	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic"
+	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
-	parameters+=" tsc=reliable no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
+	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	if [[ $iommu == intel ]]; then
 		parameters+=" intel_iommu=on"
 	fi
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }
 
-# nested_works: whether KVM can run the lab and the lab's KVM a guest. What can be read about it
-# only rules it out; the rest is tried once for each combination of kernels and QEMU, and kept.
-# The reason why not is left in why_not.
-nested_works() {
-	local cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
-	local key answer trial=$log_dir/.trial module
-
-	module=$(grep -l '^[Y1]' /sys/module/kvm_{amd,intel}/parameters/nested 2>/dev/null || true)
-	if [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
-		why_not="/dev/kvm is not there or not accessible"
-	elif ! grep -qwE 'svm|vmx' /proc/cpuinfo; then
-		why_not="the CPU has neither SVM nor VMX"
-	elif [[ -z $module ]]; then
-		why_not="nested virtualisation is off in kvm_amd or kvm_intel"
-	fi
-	[[ -z $why_not ]] || return 1
-	key=$({ uname -rv; stat -L -c '%n %s %Y' "$qemu" "$kernel"; echo "$iommu ${QEMU_EXTRA:-}"; } |
-		sha256sum | cut -c 1-16)
-	answer=$cache/lab/nested-$key
-	if [[ ! -s $answer ]]; then
-		say "trying whether nested virtualisation works here, once"
-		mkdir -p "$trial/payload" "$cache/lab"
-		if "$0" --accel trial --iommu "$iommu" --qemu "$qemu" --kernel "$kernel" --timeout 20 \
-			--log-dir "$trial" --payload "$trial/payload" -- /lab/nested-probe \
-			>/dev/null 2>"$log_dir/kvm-trial.log"; then
-			echo yes >"$answer"
-		else
-			echo no >"$answer"
-		fi
-		rm -rf "$trial"
-	fi
-	why_not="a guest does not run in a lab under KVM here"
-	[[ $(<"$answer") == yes ]]
-}
-
-# choose_accel: turns accel into tcg or kvm.
-choose_accel() {
-	local why_not=''
-
-	case $accel in
-	trial) accel=kvm ;;
-	auto)
-		accel=tcg
-		! nested_works || accel=kvm ;;
-	kvm) nested_works || die "--accel kvm is not possible: $why_not." ;;
-	esac
-}
-
 machine_args() {
 	if [[ $accel == kvm ]]; then
 		printf '%s\n' -machine q35,kernel-irqchip=split -accel kvm -cpu host
 	else
-		printf '%s\n' -machine q35,kernel-irqchip=off -accel "tcg,thread=$tcg_threads" -cpu max
+		printf '%s\n' -machine q35,kernel-irqchip=off -cpu max \
+			-accel "tcg,thread=$tcg_threads"
 	fi
 	printf '%s\n' -smp "$smp" -m "$memory" -no-user-config -nodefaults -display none -no-reboot
 }

@@ -54,7 +54,8 @@ classify() {
 	/^refcount_t: / { found(4, "warning") }
 	/^INFO: task .* blocked (for more than|in I\/O wait)/ { found(3, "hung") }
 	/^rcu: INFO: .*(detected|self-detected).*stall/ { found(2, "stall") }
-	/^rcu: .*(Possible timer handling issue|kthread (timer wakeup|starved))/ { found(2, "stall") }
+	/^rcu: .*Possible timer handling issue/ { found(2, "stall") }
+	/^rcu: .*kthread (timer wakeup|starved)/ { found(2, "stall") }
 	END {
 		if (kind == "")
 			print "clean"

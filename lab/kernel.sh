@@ -51,13 +51,14 @@ release_of() {
 
 # build_dir TREE: where the tree's kernel is built. The inode tells a tree from another one that
 # was unpacked in its place, whose files may all be older than what was built from the first.
+# What is comment in kernel.config builds the same kernel.
 build_dir() {
 	local key
 
 	key=$({
 		realpath "$1"
 		stat -c %i "$1"
-		cat "$here/kernel.config"
+		grep ^CONFIG_ "$here/kernel.config"
 		"$compiler" --version | head -n 1
 	} | sha256sum | cut -c 1-12)
 	printf '%s/kernels/%s-%s\n' "$cache" "$(release_of "$1")" "$key"
@@ -235,8 +236,8 @@ of_user() {
 
 	if [[ -d $path ]]; then
 		[[ -f $path/.config ]] ||
-			die "--kernel $path is neither a bzImage nor a tree a kernel was built in;" \
-				"KSRC=DIR names a source tree for the lab to build."
+			die "--kernel $path is neither a bzImage nor a tree a kernel was" \
+				"built in; KSRC=DIR names a source tree for the lab to build."
 		check_required "$path/.config" "the kernel in $path"
 		path=$path/arch/x86/boot/bzImage
 		[[ -f $path ]] || die "there is no $path: build it with make bzImage."

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # boot.sh sets what is used here and uses what is set
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Watches a running lab until it is over; boot.sh sources this file. The lab's control channel
@@ -43,6 +43,7 @@ hear() {
 		phase=running
 		booted=$a
 		phase_time=0 ;;
+	shell) phase=shell ;;
 	tick) ticks[a]=$b ;;
 	exit)
 		phase=ended
@@ -144,7 +145,7 @@ inspect() {
 	if [[ $phase == ended ]]; then
 		# The machine resets at once, or never.
 		((phase_time < 10)) || verdict=ended
-	elif [[ $phase != running ]] && ((phase_time >= max_boot)); then
+	elif [[ $phase == boot* ]] && ((phase_time >= max_boot)); then
 		# shellcheck disable=SC2046 # CPU numbers
 		judge_cpus $(all_cpus)
 		detail="the kernel did not start the command in $max_boot s: $detail"
