@@ -120,7 +120,7 @@ static int igb_init(struct vfio_pci_device *device)
 	else
 		single_setup(device);
 
-	driver->no_memcpy = "memcpy, by a loop from transmit to receive, is not implemented for igb";
+	driver->no_memcpy = "memcpy by a loop from transmit to receive is not implemented yet";
 	driver->max_memcpy_size = 0;
 	driver->max_memcpy_count = 0;
 	driver->memcpy_align = 1;
