@@ -166,8 +166,9 @@ lab_boot()
 	rm -f "$log_dir/lab.problem"
 	lab_spoke=
 	seconds=$((lab_boot_seconds + (${#run_labels[@]} - ktap_done) * program_seconds))
-	# boot.sh knows better what to say when the time is up, so let it be the first.
-	child_start $((seconds + 30)) - \
+	# boot.sh knows better what to say when the time is up, so let it be the first. And it must
+	# not outlive us: after SIGKILL nobody else would end it.
+	child_start $((seconds + 30)) - setpriv --pdeathsig TERM \
 		lab/boot.sh "${lab_boot_options[@]}" --timeout "$seconds" --log-dir "$log_dir" -- \
 		env KVM_VFIO_TESTS_OUTER=1 ./run.sh --from "$ktap_done" "${lab_run_options[@]}"
 	while child_read; do
@@ -260,7 +261,7 @@ lab_run()
 	done
 	if [[ -n $lab_problems ]]; then
 		ktap_result failed "$lab_health" "$lab_problems"
-	elif ((ktap_passed == 0)); then
+	elif ((ktap_passed + ktap_failed == 0)); then
 		ktap_result skipped "$lab_health" "no test ran in it"
 	else
 		ktap_result passed "$lab_health"

@@ -15,8 +15,9 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/tree
 machine=$work/machine
 bdf=0000:01:00.0
-count=0
-failures=0
+
+# shellcheck source=scripts/tap.sh
+. "$top/scripts/tap.sh"
 
 # The made-up world --------------------------------------------------------------------------------
 
@@ -117,18 +118,10 @@ ask()
 	err=$(<"$work/err")
 }
 
-# result NAME REASON: passed if REASON is empty.
+# result NAME OBJECTION
 result()
 {
-	count=$((count + 1))
-	if [[ -z $2 ]]; then
-		printf 'ok %d %s\n' "$count" "$1"
-		return
-	fi
-	failures=$((failures + 1))
-	printf '# %s\n' "$2"
-	printf '%s\n' "status $status" "$out" "$err" | sed 's/^/#   /'
-	printf 'not ok %d %s\n' "$count" "$1"
+	tap_result "$1" "$2" "exit status $status"$'\n'"$out"$'\n'"$err"
 }
 
 # refused NAME SENTENCE ARGUMENT...: exit status 2, this on stderr in one line, nothing changed.
@@ -289,10 +282,9 @@ test_verdicts()
 }
 
 make_tree
-printf 'TAP version 13\n'
+tap_begin
 test_usage
 test_device_checks
 test_device_in_use
 test_verdicts
-printf '1..%d\n' "$count"
-exit $((failures > 0))
+tap_end

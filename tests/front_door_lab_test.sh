@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh on real devices of a real kernel: a device it took is back with its former driver after a
+# pass, a failure, a signal and, with --restore, after SIGKILL; a device in use is left alone.
+# Bug class: a runner that keeps what it borrowed.
+#
+# Needs the lab's machine, which is thrown away: an NVMe controller that the kernel drives, an edu
+# device that nobody does. The programs that run.sh is given here are made up.
+
+set -euo pipefail
+unset O KVM_VFIO_TESTS_OUTER
+
+case ${1:-} in
+--describe)
+	printf 'front_door_lab_test\tlab\trun.sh gives a device back, whatever happens\n'
+	exit 0
+	;;
+esac
+
+top=$PWD
+pci=/sys/bus/pci/devices
+work=$(mktemp -d)
+tree=$work/tree
+runner=
+status=0
+out=
+# shellcheck source=scripts/tap.sh
+. "$top/scripts/tap.sh"
+
+program()
+{
+	{
+		printf '#!/bin/sh\n'
+		# shellcheck disable=SC2016 # for the program to expand
+		printf '[ "$1" != --describe ] || exec printf "%s\\tdevice\\tmade up\\n"\n' "$1"
+		printf '%s\n' "$2"
+	} >"$tree/build/tests/$1"
+	chmod +x "$tree/build/tests/$1"
+}
+
+make_tree()
+{
+	mkdir -p "$tree/build/tests"
+	cp -r "$top/run.sh" "$top/scripts" "$tree"
+	program pass_test 'echo 1..1; echo "ok 1 one"'
+	program fail_test 'echo 1..1; echo "not ok 1 one"; exit 1'
+	program hang_test 'echo $$ >'"$work"'/program; echo 1..1; exec sleep 1000'
+	chmod -R a+rX "$work"
+}
+
+# The address of the first device with this in one of its attributes.
+find_device()
+{
+	local file
+
+	for file in "$pci"/*/"$1"; do
+		[[ $(<"$file") != "$2"* ]] || { basename "$(dirname "$file")" && return; }
+	done
+}
+
+driver_of()
+{
+	basename "$(readlink "$pci/$1/driver" || echo none)"
+}
+
+# state BDF: what has to be the same before and after.
+state()
+{
+	printf '%s, override %s, notes %s' "$(driver_of "$1")" "$(<"$pci/$1/driver_override")" \
+		"$(find /run/kvm-vfio-tests -mindepth 1 2>/dev/null | wc -l)"
+}
+
+# await SENTENCE COMMAND...: bounded.
+await()
+{
+	local tries=200 sentence=$1
+
+	shift
+	until "$@"; do
+		((tries-- > 0)) || { echo "# waited in vain until $sentence" && return 1; }
+		sleep 0.1
+	done
+}
+
+# shellcheck disable=SC2317 # called by await
+is_lent()
+{
+	[[ $(driver_of "$1") == vfio-pci && -s $work/program ]]
+}
+
+# shellcheck disable=SC2317 # called by await
+is_gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+run()
+{
+	status=0
+	out=$("$tree/run.sh" "$@" 2>&1) || status=$?
+}
+
+# A run that hangs in its program, in a process group that SIGINT can reach.
+start_hanging()
+{
+	rm -f "$work/program"
+	set -m
+	"$tree/run.sh" -d "$1" hang_test >"$work/log" 2>&1 &
+	runner=$!
+	set +m
+	await "the program hangs" is_lent "$1" || true
+}
+
+# given_back NAME BDF STATUS TEST: a whole run.
+given_back()
+{
+	local before why=''
+
+	before=$(state "$2")
+	run -d "$2" "$4"
+	((status == $3)) || why="exit status $status, not $3"
+	[[ $(state "$2") == "$before" ]] || why="before: $before; after: $(state "$2")"
+	tap_result "$1" "$why" "$out"
+}
+
+# given_back_after_signal NAME BDF SIGNAL STATUS
+given_back_after_signal()
+{
+	local before why=''
+
+	before=$(state "$2")
+	start_hanging "$2"
+	kill "-$3" "$runner"
+	status=0
+	wait "$runner" || status=$?
+	((status == $4)) || why="exit status $status, not $4"
+	is_gone "$(<"$work/program")" || why="the program runs on"
+	[[ $(state "$2") == "$before" ]] || why="before: $before; after: $(state "$2")"
+	tap_result "$1" "$why" "$(<"$work/log")"
+}
+
+test_after_sigkill()
+{
+	local before why='' program
+
+	before=$(state "$nvme")
+	start_hanging "$nvme"
+	run -d "$nvme" pass_test
+	[[ $status == 2 && $out == *"process $runner, is testing it"* ]] || why="status $status"
+	tap_result a_device_of_another_run_is_refused "$why" "$out"
+
+	program=$(<"$work/program")
+	kill -KILL "$runner"
+	wait "$runner" 2>/dev/null || true
+	run -d "$nvme" pass_test
+	why=
+	[[ $status == 2 && $out == *--restore* ]] || why="status $status"
+	tap_result a_device_of_a_killed_run_is_refused "$why" "$out"
+
+	run --restore
+	why=
+	((status == 0)) || why="exit status $status"
+	await "the program is ended" is_gone "$program" || why="the program runs on"
+	[[ $(state "$nvme") == "$before" ]] || why="before: $before; after: $(state "$nvme")"
+	tap_result restore_repairs_after_sigkill "$why" "$out"
+	given_back a_repaired_device_can_be_tested "$nvme" 0 pass_test
+}
+
+# refused NAME SENTENCE COMMAND...
+refused()
+{
+	local name=$1 sentence=$2 before why=''
+
+	shift 2
+	before=$(state "$nvme")
+	status=0
+	out=$("$@" 2>&1) || status=$?
+	((status == 2)) || why="exit status $status"
+	[[ $out == *"$sentence"* ]] || why="it does not say: $sentence"
+	[[ $(state "$nvme") == "$before" ]] || why="before: $before; after: $(state "$nvme")"
+	tap_result "$name" "$why" "$out"
+}
+
+test_refusals()
+{
+	local disk node
+
+	disk=$(basename "$(echo "$pci/$nvme"/nvme/nvme*/nvme*n*)")
+	exec 9<"/dev/$disk"
+	refused an_open_disk_is_in_use "/dev/$disk is open in process" "$tree/run.sh" -d "$nvme"
+	exec 9<&-
+	printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
+	refused somebody_else_is_told_to_be_root "takes root" \
+		su -s /bin/sh nobody -c "$tree/run.sh -d $nvme"
+
+	printf 'vfio-pci\n' >"$pci/$edu/driver_override"
+	printf '%s\n' "$edu" >/sys/bus/pci/drivers_probe
+	node=$(basename "$(echo "$pci/$edu"/vfio-dev/vfio*)")
+	exec 9<"/dev/vfio/devices/$node"
+	refused an_open_vfio_device_is_in_use "/dev/vfio/devices/$node is open in process" \
+		"$tree/run.sh" -d "$edu"
+	exec 9<&-
+	given_back what_was_bound_to_vfio_pci_stays_so "$edu" 0 pass_test
+	printf '%s\n' "$edu" >"$pci/$edu/driver/unbind"
+	printf '\n' >"$pci/$edu/driver_override"
+}
+
+if [[ -z ${KVM_VFIO_TESTS_LAB:-} ]]; then
+	printf 'TAP version 13\n1..0 # SKIP it plays with devices of the lab, run it there\n'
+	exit 4
+fi
+nvme=$(find_device class 0x0108)
+edu=$(find_device device 0x11e8)
+if [[ -z $nvme || -z $edu || $(driver_of "$nvme") != nvme ]]; then
+	printf 'TAP version 13\n1..0 # SKIP the lab has no NVMe controller with a driver, or no edu\n'
+	exit 4
+fi
+
+tap_begin
+make_tree
+given_back a_device_is_given_back_after_a_pass "$nvme" 0 pass_test
+given_back a_device_is_given_back_after_a_failure "$nvme" 1 fail_test
+given_back a_device_without_a_driver_is_left_without_one "$edu" 0 pass_test
+printf 'nvme\n' >"$pci/$nvme/driver_override"
+given_back the_former_driver_override_is_restored "$nvme" 0 pass_test
+printf '\n' >"$pci/$nvme/driver_override"
+given_back_after_signal a_device_is_given_back_after_sigterm "$nvme" TERM 143
+given_back_after_signal a_device_is_given_back_after_sigint "$nvme" INT 130
+test_after_sigkill
+test_refusals
+rm -rf "$work"
+tap_end
