@@ -194,6 +194,7 @@ start_qemu() {
 		run_bound "$qemu" "${args[@]}" </dev/null >&"$errors" 2>&1 &
 	fi
 	qemu_pid=$!
+	echo "$qemu_pid" >"$log_dir/qemu.pid"
 	exec {errors}>&-
 }
 
@@ -278,7 +279,7 @@ report_death() {
 clean_up() {
 	trap - EXIT INT TERM HUP
 	end_qemu kill
-	rm -rf "$log_dir"/{.run,.initramfs,nvme.img}
+	rm -rf "$log_dir"/{.run,.initramfs,nvme.img,qemu.pid}
 }
 
 main() {

@@ -15,10 +15,11 @@
 #   detail    what was seen, as the end of a sentence
 #   booted    the lab's uptime when the command started, in seconds, or nothing
 
-# Ticks come once a second from every CPU. A CPU this many behind the others has stopped.
-readonly max_lag=15
+# Ticks come once a second from every CPU. A CPU this many behind the others has stopped. The
+# lab's tests of itself have no patience for as many.
+readonly max_lag=${LAB_MAX_LAG:-15}
 # With no message from any CPU for this many seconds the whole lab has stopped.
-readonly max_silence=30
+readonly max_silence=$((max_lag * 2))
 # A kernel that has not started the command after this many seconds will not.
 readonly max_boot=120
 
