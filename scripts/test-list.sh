@@ -15,7 +15,13 @@ run_names=()
 run_bdfs=()
 run_labels=()
 
+# In one order everywhere: the lab's run.sh has to come to the same plan.
 test_names()
+{
+	test_names_unsorted | sort
+}
+
+test_names_unsorted()
 {
 	local file
 

@@ -213,7 +213,7 @@ fi
 nvme=$(find_device class 0x0108)
 edu=$(find_device device 0x11e8)
 if [[ -z $nvme || -z $edu || $(driver_of "$nvme") != nvme ]]; then
-	printf 'TAP version 13\n1..0 # SKIP the lab has no NVMe controller with a driver, or no edu\n'
+	printf 'TAP version 13\n1..0 # SKIP the lab lacks the NVMe driver, nvme or edu\n'
 	exit 4
 fi
 

@@ -172,8 +172,8 @@ test_stall()
 		kill -STOP "$(qemu)"
 	fi
 	finish
-	result a_stall_is_repeated_once_and_told 0 '^ok 1 a_pass_test$' '^# lab: the emulation stalled' \
-		'^ok 2 b_slow_test$'
+	result a_stall_is_repeated_once_and_told 0 '^ok 1 a_pass_test$' \
+		'^# lab: the emulation stalled' '^ok 2 b_slow_test$'
 	[[ $(grep -c 'Subtest: b_slow_test' <<<"$out") == 1 ]] || status="the run begins twice"
 	result a_stalled_run_appears_once 0
 }
