@@ -138,7 +138,7 @@ static bool join_by(pthread_t thread, u64 ms)
 void irq_vm_destroy(struct irq_vm *vm)
 {
 	if (irq_vm_while_masked(vm))
-		fprintf(stderr, "QEMU delivered %llu interrupts twice, recognised by IF=0\n",
+		fprintf(stderr, "interrupts that QEMU delivered twice, recognised by IF=0: %llu\n",
 			(unsigned long long)irq_vm_while_masked(vm));
 
 	WRITE_ONCE(vm->counter->stop, 1);

@@ -20,11 +20,12 @@
 
 #define IRQ_MS 2000
 /* A second interrupt would follow the first at once; this long we wait for it not to come. */
-#define STRAY_MS 2
+#define STRAY_MS 1
 #define BUFFER_SIZE SZ_256K
 /* No device here wants its memory aligned to more. */
 #define GUARD_SIZE SZ_4K
-#define SEND_ROUNDS 3
+/* Each case sends so many, that a driver which loses one now and then is caught. */
+#define SENDS 100U
 #define STORM_BYTES SZ_1M
 #define INIT_ROUNDS 5
 
@@ -193,11 +194,11 @@ TEST_F(driver, send_msi_raises_exactly_one_on_its_vector)
 	const struct vfio_pci_driver *driver = &self->device->driver;
 
 	SKIP_WITHOUT_MSI(self->device);
-	for (int round = 0; round < SEND_ROUNDS; round++) {
-		for (u32 vector = driver->msi; vector < driver->msi + driver->nr_msi; vector++) {
-			ASSERT_EQ(1, send_and_take(self->device, vector))
-				TH_LOG("vector %u, round %d", vector, round);
-		}
+	for (u32 i = 0; i < max(SENDS, driver->nr_msi); i++) {
+		u32 vector = driver->msi + i % driver->nr_msi;
+
+		ASSERT_EQ(1, send_and_take(self->device, vector))
+			TH_LOG("vector %u, send %u", vector, i);
 	}
 }
 
@@ -359,9 +360,11 @@ TEST_F(irq_type, send_msi_raises_exactly_one_on_its_vector)
 	const struct vfio_pci_driver *driver = &self->device->driver;
 
 	SKIP_WITHOUT_MSI(self->device);
-	for (int round = 0; round < SEND_ROUNDS; round++) {
-		for (u32 vector = driver->msi; vector < driver->msi + driver->nr_msi; vector++)
-			ASSERT_EQ(1, send_and_take(self->device, vector));
+	if (variant->index == VFIO_PCI_INTX_IRQ_INDEX)
+		SKIP_IF_MISSING(test_intx_missing());
+	for (u32 i = 0; i < SENDS; i++) {
+		ASSERT_EQ(1, send_and_take(self->device, driver->msi + i % driver->nr_msi))
+			TH_LOG("send %u", i);
 	}
 }
 

@@ -291,6 +291,11 @@ const char *test_iommu_mode(void)
 	return MODE_IOMMUFD;
 }
 
+const char *test_intx_missing(void)
+{
+	return getenv("KVM_VFIO_TESTS_NO_INTX");
+}
+
 u32 test_random(u32 low, u32 high)
 {
 	return low + random() % (high - low + 1);
