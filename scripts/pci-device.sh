@@ -28,26 +28,30 @@ pci_bdf()
 	printf '%s' "$bdf"
 }
 
+# Without a process of its own, of which an emulated machine starts some thirty in a second.
 pci_attribute()
 {
-	cat "$pci_bus/devices/$1/$2" 2>/dev/null || true
+	local value='' file=$pci_bus/devices/$1/$2
+
+	[[ ! -r $file ]] || read -r value <"$file" || true
+	printf '%s' "$value"
+}
+
+# The last part of where a link in a device's directory leads, nothing if there is none.
+pci_link()
+{
+	(cd -P "$pci_bus/devices/$1/$2" 2>/dev/null && printf '%s' "${PWD##*/}") || true
 }
 
 # The driver a device is bound to, nothing if there is none.
 pci_driver()
 {
-	local link
-
-	link=$(readlink "$pci_bus/devices/$1/driver") || return 0
-	printf '%s' "${link##*/}"
+	pci_link "$1" driver
 }
 
 pci_group()
 {
-	local link
-
-	link=$(readlink "$pci_bus/devices/$1/iommu_group") || return 0
-	printf '%s' "${link##*/}"
+	pci_link "$1" iommu_group
 }
 
 pci_describe()
@@ -132,11 +136,10 @@ pci_check_vfio_pci()
 # The names below /dev that belong to a device and to what hangs on it.
 pci_device_nodes()
 {
-	local uevent controller head
+	local controller head
 
-	while IFS= read -r uevent; do
-		awk -F= '$1 == "DEVNAME" { print $2 }' "$uevent"
-	done < <(find "$pci_bus/devices/$1/" -name uevent)
+	find "$pci_bus/devices/$1/" -name uevent -exec \
+		awk -F= '$1 == "DEVNAME" { print $2 }' {} +
 	# The disks of an NVMe controller hang on its subsystem if the kernel does multipath.
 	for controller in "$pci_bus/devices/$1"/nvme/nvme*; do
 		for head in "$pci_root"/sys/class/nvme-subsystem/*/"${controller##*/}"; do
@@ -153,7 +156,7 @@ pci_block_uses()
 
 	for name; do
 		[[ -e $pci_root/sys/class/block/$name ]] || continue
-		number=$(cat "$pci_root/sys/class/block/$name/dev" 2>/dev/null || true)
+		read -r number <"$pci_root/sys/class/block/$name/dev" || continue
 		use=$(awk -v number="$number" -v source="/dev/$name" '
 			{ for (i = 7; i <= NF; i++) if ($i == "-") from = $(i + 2) }
 			$3 == number || from == source { print $5; exit }' \

@@ -7,10 +7,10 @@ process_identity()
 {
 	local stat
 
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	# The name in parentheses may hold anything; the start time is the 20th field behind it.
 	read -ra stat <<<"${stat##*) }"
-	printf '%s %s' "$1" "${stat[19]}"
+	printf '%s %s\n' "$1" "${stat[19]}"
 }
 
 # Is the process whose identity stands in this file still there? Prints its id.
@@ -18,7 +18,7 @@ process_noted()
 {
 	local pid noted
 
-	noted=$(cat "$1" 2>/dev/null) || return 1
+	{ read -r noted <"$1"; } 2>/dev/null || return 1
 	pid=${noted%% *}
 	[[ -n $pid && $(process_identity "$pid") == "$noted" ]] || return 1
 	printf '%s' "$pid"
