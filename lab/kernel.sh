@@ -22,7 +22,7 @@ readonly here
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
 readonly compiler=${CC:-gcc}
 # Lines a whole build prints, more or less; what the last one printed is remembered.
-readonly usual_steps=1300
+readonly usual_steps=1600
 
 make_pid=''
 
