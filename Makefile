@@ -30,7 +30,8 @@ endif
 no_build_goals := clean help
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(wildcard scripts/install-deps),)
-ifneq ($(shell scripts/install-deps build $(if $(filter check,$(MAKECMDGOALS)),lab check) >&2; \
+ifneq ($(shell scripts/install-deps build $(if $(filter check,$(MAKECMDGOALS)),lab check) \
+	$(if $(filter bench,$(MAKECMDGOALS)),lab bench) >&2; \
 	echo $$?),0)
 $(error what the build needs is missing, see the line above)
 endif
@@ -159,6 +160,31 @@ $(lab_programs): $(O)/%: %.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -D_GNU_SOURCE= $(warnings) -static -pthread $< -o $@
+
+# Upstream's irq_test, a peer to compare with; its libvfio is built from the tree as it stands.
+upstream := $(if $(wildcard $(kvm)/irq_test.c),$(kvm)/irq_test.c \
+	$(wildcard $(selftests)/vfio/lib/*.c $(selftests)/vfio/lib/drivers/*/*.c))
+upstream_objects := $(patsubst $(selftests)/%.c,$(O)/upstream/%.o,$(upstream))
+
+$(O)/upstream/%.o: $(selftests)/%.c $(ordered)
+	$(say) CC $*.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(libkvm_flags) -I$(selftests)/vfio/lib/include -c $< -o $@
+
+$(O)/bench/irq_test: $(upstream_objects) $(O)/libkvm.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -static -no-pie -pthread $^ -luuid -o $@
+
+$(O)/bench/%.o: bench/%.c $(ordered)
+	$(call compile,$(host_flags))
+$(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(filter-out $(O)/tests/%,$(host_objects)) \
+		$(guest_objects) $(driver_objects) $(lib_objects) $(O)/libkvm.a
+	$(say) LD $@
+	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+
+bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test)
+	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench
 
 check: all
 	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/check
