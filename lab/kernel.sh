@@ -20,7 +20,8 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 readonly here
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
-readonly compiler=${CC:-gcc}
+# Not CC: that is for the programs, and two names of one compiler would make two kernels.
+readonly compiler=gcc
 # Lines a whole build prints, more or less; what the last one printed is remembered.
 readonly usual_steps=1600
 
@@ -257,6 +258,9 @@ of_user() {
 }
 
 main() {
+	# Whoever calls this from a Makefile does not mean their variables for the kernel's.
+	unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL KBUILD_OUTPUT KCONFIG_CONFIG
+	unset ARCH CROSS_COMPILE LLVM O V W
 	trap '[[ -z $make_pid ]] || kill "$make_pid" 2>/dev/null || true' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
@@ -273,3 +277,4 @@ main() {
 }
 
 main "$@"
+exit
