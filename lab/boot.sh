@@ -104,7 +104,7 @@ check_options() {
 
 # kernel_parameters: why each one:
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
-#   printk.time, loglevel   warnings are on the console, chatter is not: the port is slow
+#   loglevel                warnings are on the console, chatter is not: the port is slow
 #   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
 #   cpu_init_udelay         pauses a real CPU needs to wake up
 #   mitigations, random     work that is of no use on an emulated CPU
@@ -198,12 +198,16 @@ start_qemu() {
 	exec {errors}>&-
 }
 
-# end_qemu: sees to it that QEMU is gone; qemu_status is how it went.
+# end_qemu TENTHS: sees to it that QEMU is gone, and lets it leave by itself for so many tenths of
+# a second; qemu_status is how it went.
 end_qemu() {
+	local left=$1
+
 	[[ -n $qemu_pid ]] || return 0
-	if [[ ${1:-} == kill ]]; then
-		kill -KILL "$qemu_pid" 2>/dev/null || true
-	fi
+	while ! qemu_is_gone && ((left-- > 0)); do
+		sleep 0.1
+	done
+	kill -KILL "$qemu_pid" 2>/dev/null || true
 	qemu_status=0
 	wait "$qemu_pid" 2>/dev/null || qemu_status=$?
 	qemu_pid=''
@@ -214,10 +218,11 @@ run_lab() {
 	open_channels
 	start_qemu
 	watch
-	if [[ $verdict == ended || $verdict == died ]] && qemu_is_gone; then
-		end_qemu
+	# The end of the control channel comes a little before the end of QEMU.
+	if [[ $verdict == died ]]; then
+		end_qemu 30
 	else
-		end_qemu kill
+		end_qemu 0
 	fi
 	pump
 	close_channels
@@ -278,7 +283,7 @@ report_death() {
 # shellcheck disable=SC2317 # called by a trap
 clean_up() {
 	trap - EXIT INT TERM HUP
-	end_qemu kill
+	end_qemu 0
 	rm -rf "$log_dir"/{.run,.initramfs,nvme.img,qemu.pid}
 }
 

@@ -125,7 +125,8 @@ fill_payload() {
 	fi
 	for program in "$build"/tests/*; do
 		[[ -f $program && -x $program ]] || continue
-		strip -o "$dir/build/tests/${program##*/}" "$program" ||
+		# What is not an ELF file is a script.
+		strip -o "$dir/build/tests/${program##*/}" "$program" 2>/dev/null ||
 			cp "$program" "$dir/build/tests/"
 	done
 }
