@@ -66,7 +66,8 @@ kvm_includes := -isystem $(kvm)/include -isystem $(kvm)/include/$(kvm_arch) \
 common_flags := -std=gnu11 -O2 -g -D_GNU_SOURCE= -DCONFIG_64BIT -U_FORTIFY_SOURCE \
 	-fno-builtin-memcmp -fno-builtin-memcpy -fno-builtin-memset -fno-builtin-strnlen \
 	-fno-stack-protector -fno-PIE -fno-strict-aliasing -march=x86-64-v2 -mno-red-zone -MMD -MP
-warnings := -Wall -Wextra -Wno-format-zero-length -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+warnings := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
+	-Wno-format-zero-length
 ifeq ($(W),1)
 warnings += -Wshadow -Wcast-qual -Wpointer-arith
 endif
@@ -88,10 +89,12 @@ libkvm_flags := $(common_flags) -Wno-gnu-variable-sized-type-not-at-end -w \
 
 lib_objects := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
 driver_objects := $(patsubst %.c,$(O)/%.o,$(wildcard drivers/*/*.c)) \
-	$(if $(DRIVERS),$(patsubst $(DRIVERS)/%.c,$(O)/out-of-tree/%.o,$(wildcard $(DRIVERS)/*/*.c)))
+	$(if $(DRIVERS),$(patsubst $(DRIVERS)/%.c,$(O)/out-of-tree/%.o, \
+		$(wildcard $(DRIVERS)/*/*.c)))
 host_objects := $(patsubst %.c,$(O)/%.o,$(wildcard host/*.c tests/common/*.c))
 guest_objects := $(patsubst %.c,$(O)/%.o,$(wildcard guest/*.c))
-programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/*_bench.c tests/unit/*_test.c tests/unit/*_samples.c))
+programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/unit/*_test.c \
+	tests/unit/*_samples.c))
 scripts := $(patsubst %.sh,$(O)/%,$(wildcard tests/*_test.sh))
 lab_programs := $(patsubst %.c,$(O)/%,$(wildcard lab/*.c))
 
