@@ -102,9 +102,8 @@ int main(int argc, char **argv)
 			reroute = true;
 			break;
 		default:
-			fprintf(stderr,
-				"usage: irq_bench [-d BDF] [-i INTERRUPTS] [-r]\n"
-				"  -r  write the route anew before each, as upstream's irq_test does\n");
+			fprintf(stderr, "usage: irq_bench [-d BDF] [-i INTERRUPTS] [-r]\n"
+				"  -r  write the route before each, as upstream's irq_test does\n");
 			return 2;
 		}
 	}
