@@ -45,15 +45,26 @@ lab_step()
 	return "$child_status"
 }
 
+# lab_must COMMAND...: a step without which there is nothing to do. With 2 it has said why.
+lab_must()
+{
+	local status=0
+
+	lab_step - "$@" || status=$?
+	((status == 0)) && return
+	((status == 2)) || note "$1 ended with status $status"
+	exit 2
+}
+
 lab_make()
 {
-	make "-j$(nproc)" >&2
+	make -s "-j$(nproc)" >&2
 }
 
 # lab_build LOG: the test programs; $KSRC is known and exported afterwards.
 lab_build()
 {
-	lab_step - scripts/kernel-tree || exit 2
+	lab_must scripts/kernel-tree
 	export KSRC=$lab_output
 	lab_step "$1" lab_make || die "the build failed, see $1"
 }
@@ -62,9 +73,9 @@ lab_build()
 lab_kernel()
 {
 	if [[ -n $1 ]]; then
-		lab_step - lab/kernel.sh --user "$1" || exit 2
+		lab_must lab/kernel.sh --user "$1"
 	else
-		lab_step - lab/kernel.sh "$KSRC" || exit 2
+		lab_must lab/kernel.sh "$KSRC"
 	fi
 }
 
@@ -166,6 +177,7 @@ lab_boot()
 	mkdir -p "$log_dir"
 	rm -f "$log_dir/lab.problem"
 	lab_spoke=
+	note "booting the lab for $((${#run_labels[@]} - ktap_done)) test runs"
 	seconds=$((lab_boot_seconds + (${#run_labels[@]} - ktap_done) * program_seconds))
 	# boot.sh knows better what to say when the time is up, so let it be the first. And it must
 	# not outlive us: after SIGKILL nobody else would end it.

@@ -218,6 +218,7 @@ if [[ -z $nvme || -z $edu || $(driver_of "$nvme") != nvme ]]; then
 fi
 
 tap_begin
+tap_plan 14
 make_tree
 given_back a_device_is_given_back_after_a_pass "$nvme" 0 pass_test
 given_back a_device_is_given_back_after_a_failure "$nvme" 1 fail_test

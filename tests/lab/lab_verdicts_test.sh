@@ -198,6 +198,7 @@ test_signals()
 
 make_tree
 tap_begin
+tap_plan 11
 test_refusals
 test_deaths
 test_signals

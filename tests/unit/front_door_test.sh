@@ -283,6 +283,7 @@ test_verdicts()
 
 make_tree
 tap_begin
+tap_plan 58
 test_usage
 test_device_checks
 test_device_in_use
