@@ -60,7 +60,7 @@ registers() {
 
 	echo 'info registers -a' >&"$monitor_in"
 	: >"$1"
-	while ((left)) && read -r -t 3 -u "$monitor_out" line; do
+	while ((left)) && read -r -t 5 -u "$monitor_out" line; do
 		printf '%s\n' "${line%$'\r'}" >>"$1"
 		[[ $line != *HLT=* ]] || left=$((left - 1))
 	done
@@ -173,7 +173,7 @@ qemu_is_gone() {
 }
 
 watch() {
-	local line rc phase=booting phase_time=0 silence=0 console_size=0 now=$SECONDS cpu
+	local line message='' rc phase=booting phase_time=0 silence=0 console_size=0 now=$SECONDS cpu
 	local -a ticks=()
 
 	verdict=''
@@ -186,8 +186,11 @@ watch() {
 	while [[ -z $verdict ]]; do
 		rc=0
 		read -r -t 0.2 -u "$control" line || rc=$?
+		# When its time is up in the middle of a line, read keeps what it has.
+		message+=$line
 		if ((rc == 0)); then
-			hear "$line"
+			hear "$message"
+			message=''
 			continue
 		fi
 		pump
