@@ -11,7 +11,7 @@
 # shellcheck source=scripts/process.sh
 . "${BASH_SOURCE[0]%/*}/process.sh"
 
-child_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvm-vfio-tests.XXXXXX")
+child_scratch=
 child_pid=
 child_status=0
 child_timed_out=
@@ -40,6 +40,8 @@ child_start()
 	local seconds=$1 stderr_log=$2 err
 
 	shift 2
+	[[ -n $child_scratch ]] ||
+		child_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvm-vfio-tests.XXXXXX")
 	rm -f "$child_scratch/out" "$child_scratch/err"
 	mkfifo "$child_scratch/out" "$child_scratch/err"
 	child_tee=
@@ -138,5 +140,5 @@ child_finish()
 child_cleanup()
 {
 	child_end || child_stuck=1
-	rm -rf "$child_scratch"
+	[[ -z $child_scratch ]] || rm -rf "$child_scratch"
 }

@@ -119,7 +119,7 @@ result()
 	for pattern; do
 		grep -qE -e "$pattern" <<<"$out" || why="no line of stdout matches $pattern"
 	done
-	[[ -z $(leftovers) ]] || why="a process is left: $(leftovers | xargs ps -o pid=,args= -p)"
+	[[ -z $(leftovers) ]] || why="processes are left: $(leftovers | tr '\n' ' ')"
 	tap_result "$name" "$why" "$out"$'\n'"$err"
 }
 
