@@ -276,5 +276,6 @@ main() {
 	esac
 }
 
-main "$@"
-exit
+# bash reads a script as it goes. Read as one, this line still ends the program if a build took
+# so long that the file was changed meanwhile.
+{ main "$@"; exit; }

@@ -30,6 +30,10 @@ expect() {
 	"$top/lab/boot.sh" --kernel "$kernel" --accel tcg --payload "$work/empty" \
 		--log-dir "$work/log" --timeout 120 "$@" \
 		>"$work/stdout" 2>"$work/stderr" || status=$?
+	if ((status == 77)); then
+		tap_skip "$name" "the kernel has no /dev/mem (CONFIG_DEVMEM) to break it by"
+		return
+	fi
 	if [[ -e $work/log/lab.problem ]]; then
 		said=$(<"$work/log/lab.problem")
 	fi
@@ -62,9 +66,10 @@ test_ends() {
 # a system call starts.
 test_hangs() {
 	expect a_lost_timer_is_a_stall 99 'CPU 2' --append nox2apic -- \
-		sh -c 'taskset 4 devmem 0xfee00320 32 0x10000; sleep 50'
+		sh -c '[ -c /dev/mem ] || exit 77; taskset 4 devmem 0xfee00320 32 0x10000; sleep 50'
 	# shellcheck disable=SC2016 # for the shell in the lab
 	expect a_kernel_that_hangs_is_a_failure 1 'never leaves the kernel' -- sh -c '
+		[ -c /dev/mem ] || exit 77
 		low=$(grep -w __x64_sys_sethostname /proc/kallsyms | cut -c 9-16)
 		devmem $((0x$low - 0x80000000)) 32 0x00feebfa
 		hostname lab
