@@ -53,14 +53,19 @@ timeout_percent=100
 seed=
 log_dir=
 no_install=
+# Of --from, which only the run.sh outside of the lab gives to the one inside.
 first=0
 lab_iommu=intel
 lab_user_kernel=
 lab_wanted=nvme
 lab_shell=
 lab_append=()
+# The first option given that has a meaning only in the lab.
+lab_only=
 lab_accel=auto
 lab_threads=single
+
+lab_options='--iommu --kernel --lab-device --append --accel --tcg-threads'
 
 one_of()
 {
@@ -97,6 +102,7 @@ take_value_option()
 {
 	local option=$1 value=$2
 
+	[[ " $lab_options " != *" $option "* ]] || lab_only=${lab_only:-$option}
 	case $option in
 	-d) add_device "$value" ;;
 	--iommu-mode)
@@ -130,7 +136,7 @@ take_options()
 		--force) force=1 ;;
 		--dry-run) dry_run=1 ;;
 		--no-install) no_install=1 ;;
-		--shell) lab_shell=1 ;;
+		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		-d | --iommu-mode | --timeout | --seed | --log-dir | --from | --iommu | --kernel | \
 			--lab-device | --append | --accel | --tcg-threads)
 			(($# > 1)) || die "$1 needs a value, see --help"
@@ -233,6 +239,7 @@ run_here()
 {
 	local bdf i
 
+	[[ -z $lab_only ]] || die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
 	host_check "$force" "$dry_run" "${devices[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then
 		prepare build
@@ -264,7 +271,7 @@ prepare()
 }
 
 # What the run.sh inside the lab is told.
-lab_options()
+compose_lab_options()
 {
 	local bdf
 
@@ -298,7 +305,7 @@ run_in_lab()
 	[[ -e Makefile && -e lab/boot.sh ]] ||
 		die "there is no lab in a tree of copied programs: name a device with -d"
 	if [[ -n $dry_run ]]; then
-		lab_options
+		compose_lab_options
 		lab_dry_run
 		exit 0
 	fi
@@ -308,7 +315,7 @@ run_in_lab()
 	make_log_dir
 	lab_build "$log_dir/build.log"
 	lab_kernel "$lab_user_kernel"
-	lab_options
+	compose_lab_options
 	lab_boot_options+=(--kernel "$lab_output")
 	if [[ -n $lab_shell ]]; then
 		trap - EXIT
@@ -321,25 +328,29 @@ run_in_lab()
 
 main()
 {
-	local status
+	local status signal
 
 	began=$(uptime_seconds)
 	take_options "$@"
 	cd "$here"
 	check_tests
 	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
-	[[ -n $seed ]] || seed=$((RANDOM << 15 | RANDOM))
-	repeat="./run.sh$(printf ' %q' "$@") --seed $seed"
+	repeat=./run.sh
+	if [[ -z $seed ]]; then
+		seed=$((RANDOM << 15 | RANDOM))
+		repeat+=" --seed $seed"
+	fi
+	(($# == 0)) || repeat+=$(printf ' %q' "$@")
 	program_seconds=$((program_seconds * timeout_percent / 100 + 1))
 
 	trap on_exit EXIT
-	for status in HUP INT TERM PIPE; do
+	for signal in HUP INT TERM PIPE; do
 		# shellcheck disable=SC2064 # the name is meant now
-		trap "on_signal $status" "$status"
+		trap "on_signal $signal" "$signal"
 	done
 	case $action in
 	list) test_list_all ;;
-	restore) pci_restore ;;
+	restore) pci_check_root && pci_restore ;;
 	run)
 		if ((${#devices[@]})); then
 			run_here

@@ -259,13 +259,13 @@ pci_take()
 	process_identity $$ >"$pci_state/.new.$$/owner"
 	printf '%s\n' "${override/#(null)/}" >"$pci_state/.new.$$/override"
 	printf '%s\n' "$driver" >"$pci_state/.new.$$/driver"
+	pci_taken+=("$bdf")
 	# One step from no notes to complete notes. It fails if another run was faster.
 	if ! mv -T "$pci_state/.new.$$" "$pci_state/$bdf" 2>/dev/null; then
 		rm -rf "$pci_state/.new.$$"
 		pci_check_free "$bdf"
 		die "cannot write to $pci_state"
 	fi
-	pci_taken+=("$bdf")
 	[[ $driver != vfio-pci ]] || return 0
 
 	note "$bdf: from ${driver:-no driver} to vfio-pci"
@@ -310,7 +310,7 @@ pci_give_back_all()
 	local i status=0
 
 	for ((i = ${#pci_taken[@]} - 1; i >= 0; i--)); do
-		[[ -d $pci_state/${pci_taken[i]} ]] || continue
+		[[ $(process_noted "$pci_state/${pci_taken[i]}/owner") == "$$" ]] || continue
 		pci_give_back "${pci_taken[i]}" || status=1
 	done
 	pci_taken=()

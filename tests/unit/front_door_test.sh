@@ -170,6 +170,7 @@ test_usage()
 	refused a_bdf_with_slot_32_is_malformed "is no PCI address" -d 01:20.0
 	refused a_missing_bdf_is_told "-d needs a value" -d
 	refused an_empty_bdf_is_malformed "'' is no PCI address" -d ""
+	refused a_lab_option_with_a_device_is_told "--iommu is for the lab" --iommu amd -d "$bdf"
 	refused a_tree_without_a_lab_asks_for_a_device "name a device with -d" plain_test
 	ask --help
 	result help_fits_one_screen "$(awk 'length > 80 { print "wide: " $0 }
@@ -283,7 +284,7 @@ test_verdicts()
 
 make_tree
 tap_begin
-tap_plan 58
+tap_plan 59
 test_usage
 test_device_checks
 test_device_in_use
