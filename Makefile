@@ -12,7 +12,10 @@
 
 O ?= build
 V ?= 0
-CC ?= gcc
+# make's own default is cc.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -65,7 +68,7 @@ kvm_includes := -isystem $(kvm)/include -isystem $(kvm)/include/$(kvm_arch) \
 # red zone would be overwritten by interrupts taken on the guest's stack.
 common_flags := -std=gnu11 -O2 -g -D_GNU_SOURCE= -DCONFIG_64BIT -U_FORTIFY_SOURCE \
 	-fno-builtin-memcmp -fno-builtin-memcpy -fno-builtin-memset -fno-builtin-strnlen \
-	-fno-stack-protector -fno-PIE -fno-strict-aliasing -march=x86-64-v2 -mno-red-zone -MMD -MP
+	-fno-stack-protector -fno-PIE -fno-strict-aliasing -march=x86-64-v2 -mno-red-zone -MD -MP
 warnings := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
 	-Wno-format-zero-length
 ifeq ($(W),1)
@@ -103,10 +106,16 @@ all: $(programs) $(scripts) $(lab_programs)
 
 # Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise.
 settings := $(CC) $(shell $(CC) -dumpfullversion 2>/dev/null) $(KSRC) \
+	$(if $(KSRC),$(shell git -C $(KSRC) rev-parse HEAD 2>/dev/null)) \
 	$(lib_flags) $(guest_flags) $(libkvm_flags)
+# Link again when an object comes, goes, or comes from elsewhere.
+linked := $(DRIVERS) $(lib_objects) $(driver_objects) $(host_objects) $(guest_objects)
+remember = $(shell mkdir -p $(O); printf '%s\n' '$(1)' | cmp -s - $(O)/$(2) || \
+	printf '%s\n' '$(1)' >$(O)/$(2))
 ifneq ($(KSRC),)
-$(shell mkdir -p $(O); printf '%s\n' '$(settings)' | cmp -s - $(O)/settings || \
-	printf '%s\n' '$(settings)' >$(O)/settings)
+$(call remember,$(settings),settings)
+$(call remember,$(linked),linked)
+$(call remember,$(DRIVERS),out-of-tree-drivers)
 endif
 
 $(O)/uapi/done: $(O)/settings
@@ -130,7 +139,7 @@ $(O)/lib/%.o: lib/%.c $(ordered)
 	$(call compile,$(lib_flags) -Ilib)
 $(O)/drivers/%.o: drivers/%.c $(ordered)
 	$(call compile,$(lib_flags) -I$(<D))
-$(O)/out-of-tree/%.o: $(DRIVERS)/%.c $(ordered)
+$(O)/out-of-tree/%.o: $(DRIVERS)/%.c $(ordered) $(O)/out-of-tree-drivers
 	$(call compile,$(lib_flags) -I$(<D))
 $(O)/host/%.o: host/%.c $(ordered)
 	$(call compile,$(host_flags))
@@ -151,15 +160,21 @@ $(O)/libkvm.a: $(libkvm_objects)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(programs): $(O)/%: $(O)/%.o $(host_objects) $(guest_objects) $(driver_objects) $(lib_objects) \
-		$(O)/libkvm.a
+# Archives, so that a program which needs no KVM is linked without kvm_util, whose constructor
+# ends it where there is none. Drivers register themselves and are linked in any case.
+$(O)/libhost.a: $(filter $(O)/host/%,$(host_objects)) $(guest_objects) $(O)/linked
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+common_objects := $(filter $(O)/tests/%,$(host_objects)) $(driver_objects) $(lib_objects)
+$(programs): $(O)/%: $(O)/%.o $(common_objects) $(O)/libhost.a $(O)/libkvm.a $(O)/linked
 	$(say) LD $@
-	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+	$(Q)$(CC) -static -no-pie -pthread $(filter %.o %.a,$^) -o $@
 
 $(scripts): $(O)/%: %.sh
 	$(Q)install -D -m 755 $< $@
 
-$(lab_programs): $(O)/%: %.c
+$(lab_programs): $(O)/%: %.c $(O)/settings
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -D_GNU_SOURCE= $(warnings) -static -pthread $< -o $@
@@ -181,10 +196,10 @@ $(O)/bench/irq_test: $(upstream_objects) $(O)/libkvm.a
 
 $(O)/bench/%.o: bench/%.c $(ordered)
 	$(call compile,$(host_flags))
-$(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(filter-out $(O)/tests/%,$(host_objects)) \
-		$(guest_objects) $(driver_objects) $(lib_objects) $(O)/libkvm.a
+$(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(driver_objects) $(lib_objects) $(O)/libhost.a \
+		$(O)/libkvm.a $(O)/linked
 	$(say) LD $@
-	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+	$(Q)$(CC) -static -no-pie -pthread $(filter %.o %.a,$^) -o $@
 
 bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test)
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench

@@ -108,6 +108,11 @@ int main(int argc, char **argv)
 		}
 	}
 
+	if (!count) {
+		fprintf(stderr, "irq_bench: -i takes a number of interrupts\n");
+		return 2;
+	}
+
 	open_source(&source, bdf);
 	run(&source, count, reroute);
 	close_source(&source);

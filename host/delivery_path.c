@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <cpuid.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,9 @@
 /* AMD IOMMU spec 3.0, MMIO 0x30: EFR.GAMSup, guest virtual APIC modes; 1 is the full mode. */
 #define AMD_EFR_GAM_SHIFT 21
 #define AMD_EFR_GAM_MASK 7ULL
+
+/* "Hygo" of HygonGenuine, which cpuid.h of gcc 12 lacks. */
+#define HYGON_EBX 0x6f677948
 
 #define PARAMETER(_module, _name) "/sys/module/" _module "/parameters/" _name
 
@@ -84,26 +88,30 @@ static bool all_iommus_can_post(const char *pattern, bool (*can_post)(const char
 	return all;
 }
 
+/* The module that runs VMs here; the other vendor's may be built in as well, and say nothing. */
+static bool kvm_is_amd(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	__cpuid(0, eax, ebx, ecx, edx);
+	return ebx == signature_AMD_ebx || ebx == HYGON_EBX;
+}
+
 const char *delivery_posting_missing(void)
 {
-	static const struct {
-		const char *path;
-		const char *reason;
-	} switches[] = {
-		{ PARAMETER("kvm_intel", "enable_apicv"), "kvm_intel.enable_apicv=N" },
-		{ PARAMETER("kvm_amd", "avic"), "kvm_amd.avic=N" },
-		{ PARAMETER("kvm_intel", "enable_device_posted_irqs"),
-		  "kvm_intel.enable_device_posted_irqs=N" },
-		{ PARAMETER("kvm_amd", "enable_device_posted_irqs"),
-		  "kvm_amd.enable_device_posted_irqs=N" },
-	};
+	bool amd = kvm_is_amd();
 
-	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
-		if (parameter_is_off(switches[i].path))
-			return switches[i].reason;
-	}
+	if (amd && parameter_is_off(PARAMETER("kvm_amd", "avic")))
+		return "kvm_amd.avic=N";
+	if (!amd && parameter_is_off(PARAMETER("kvm_intel", "enable_apicv")))
+		return "kvm_intel.enable_apicv=N";
 
-	/* enable_device_posted_irqs is new in 6.16, so the IOMMU is asked in any case. */
+	/* New in 6.16: KVM's own answer, which has asked the IOMMU. */
+	if (amd && parameter_is_off(PARAMETER("kvm_amd", "enable_device_posted_irqs")))
+		return "kvm_amd.enable_device_posted_irqs=N";
+	if (!amd && parameter_is_off(PARAMETER("kvm_intel", "enable_device_posted_irqs")))
+		return "kvm_intel.enable_device_posted_irqs=N";
+
 	if (all_iommus_can_post("/sys/class/iommu/*/intel-iommu/cap", vtd_can_post) ||
 	    all_iommus_can_post("/sys/class/iommu/*/amd-iommu/features", amd_can_post))
 		return NULL;
@@ -136,10 +144,19 @@ u64 delivery_probe_host_irqs(const struct delivery_probe *probe)
 
 enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible)
 {
+	if (!sent || host_irqs > sent || (host_irqs < sent && !posting_possible))
+		return DELIVERY_IMPOSSIBLE;
 	if (host_irqs == sent)
 		return DELIVERY_REMAPPED;
-	if (host_irqs > sent || !posting_possible)
-		return DELIVERY_IMPOSSIBLE;
 
 	return host_irqs ? DELIVERY_MIXED : DELIVERY_POSTED;
+}
+
+enum delivery_path delivery_combine(enum delivery_path a, enum delivery_path b)
+{
+	if (a == b)
+		return a;
+
+	return a == DELIVERY_IMPOSSIBLE || b == DELIVERY_IMPOSSIBLE ? DELIVERY_IMPOSSIBLE :
+								     DELIVERY_MIXED;
 }

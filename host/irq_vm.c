@@ -254,6 +254,6 @@ u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms)
 
 u32 irq_expectation_settle(const struct irq_expectation *expectation)
 {
-	usleep(deadline_scale_ms(STRAGGLER_MS) * 1000);
+	deadline_settle_ms(STRAGGLER_MS);
 	return count_differences(expectation);
 }

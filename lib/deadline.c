@@ -30,6 +30,18 @@ u64 deadline_scale_ms(u64 ms)
 	return ms * scale_percent / 100;
 }
 
+void deadline_settle_ms(u64 ms)
+{
+	/* Somebody who shortens the bounds does not want to overlook what comes late. */
+	u64 settle = scale_percent > 100 ? deadline_scale_ms(ms) : ms;
+	const struct timespec nap = {
+		.tv_sec = settle * NS_PER_MS / NS_PER_S,
+		.tv_nsec = settle * NS_PER_MS % NS_PER_S,
+	};
+
+	nanosleep(&nap, NULL);
+}
+
 struct deadline deadline_after_ms(u64 ms)
 {
 	return (struct deadline){ .ns = now_ns() + deadline_scale_ms(ms) * NS_PER_MS };

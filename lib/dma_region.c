@@ -18,7 +18,7 @@ void dma_region_teardown(struct iommu *iommu, struct dma_region *region)
 {
 	iommu_unmap(iommu, region);
 	VFIO_ASSERT_EQ(munmap(region->vaddr, region->size), 0);
-	region->vaddr = NULL;
+	*region = (struct dma_region){};
 }
 
 void vfio_pci_driver_start(struct vfio_pci_device *device, struct iova_allocator *allocator)

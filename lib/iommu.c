@@ -131,15 +131,6 @@ struct iommu *iommu_init(const char *mode_name)
 
 void iommu_cleanup(struct iommu *iommu)
 {
-	struct dma_region *region, *next;
-
-	/*
-	 * No ioctl to unmap: without a device the container has no IOMMU to unmap from, and
-	 * closing drops the whole address space.
-	 */
-	list_for_each_entry_safe(region, next, &iommu->dma_regions, link)
-		list_del_init(&region->link);
-
 	iommu_close(iommu);
 }
 

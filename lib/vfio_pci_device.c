@@ -50,9 +50,10 @@ static int container_setup(struct vfio_pci_device *device)
 	if (ioctl(device->group_fd, VFIO_GROUP_SET_CONTAINER, &iommu->container_fd))
 		return -errno;
 
-	/* The container keeps the type that its first group gave it and refuses a second. */
-	if (ioctl(iommu->container_fd, VFIO_SET_IOMMU, iommu->mode->iommu_type) && errno != EINVAL)
+	/* The container keeps the type that its first group gave it and refuses to hear it again. */
+	if (!iommu->has_type && ioctl(iommu->container_fd, VFIO_SET_IOMMU, iommu->mode->iommu_type))
 		return -errno;
+	iommu->has_type = true;
 
 	device->fd = ioctl(device->group_fd, VFIO_GROUP_GET_DEVICE_FD, device->bdf);
 	return device->fd < 0 ? -errno : 0;
@@ -112,11 +113,9 @@ static void device_close(struct vfio_pci_device *device)
 {
 	vfio_pci_bars_unmap(device);
 
-	if (device->intx_eventfd >= 0)
-		close(device->intx_eventfd);
-	for (int i = 0; i < VFIO_PCI_MAX_MSI; i++) {
-		if (device->msi_eventfds[i] >= 0)
-			close(device->msi_eventfds[i]);
+	for (int *fd = &device->irq_eventfds[0][0]; fd < (int *)(&device->irq_eventfds + 1); fd++) {
+		if (*fd >= 0)
+			close(*fd);
 	}
 
 	if (device->fd >= 0)
@@ -135,9 +134,8 @@ static struct vfio_pci_device *device_alloc(const char *bdf, struct iommu *iommu
 	device->iommu = iommu;
 	device->fd = -1;
 	device->group_fd = -1;
-	device->intx_eventfd = -1;
-	for (int i = 0; i < VFIO_PCI_MAX_MSI; i++)
-		device->msi_eventfds[i] = -1;
+	/* All bits of -1 are set. */
+	memset(device->irq_eventfds, 0xff, sizeof(device->irq_eventfds));
 
 	return device;
 }
@@ -171,8 +169,9 @@ struct vfio_pci_device *vfio_pci_device_init(const char *bdf, struct iommu *iomm
 
 	VFIO_ASSERT_EQ(ret, 0, "cannot open %s in IOMMU mode %s: %s%s", bdf, iommu->mode->name,
 		       strerror(-ret),
-		       ret == -EBUSY ? " (is another program using it?)" :
-		       ret == -EPERM ? " (its IOMMU group is not viable)" : "");
+		       ret == -EBUSY ? " (is it, or its IOMMU group, open somewhere else?)" :
+		       ret == -EPERM ? " (is another device of its IOMMU group bound to a host "
+				       "driver, or interrupt remapping off?)" : "");
 	return device;
 }
 
@@ -180,6 +179,10 @@ void vfio_pci_device_cleanup(struct vfio_pci_device *device)
 {
 	if (device->driver.initialized)
 		vfio_pci_driver_remove(device);
+
+	/* A case that failed half-way has not called vfio_pci_driver_stop(). */
+	if (device->driver.region.vaddr)
+		__iommu_unmap(device->iommu, &device->driver.region, NULL);
 
 	device_close(device);
 }

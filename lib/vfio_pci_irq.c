@@ -12,16 +12,12 @@
 #include <libvfio/deadline.h>
 #include <libvfio/vfio_pci_device.h>
 
-/* Where the eventfds of @index live: one of INTx, or one per vector. */
+#define MAX_VECTORS (VFIO_PCI_MAX_MSI + 1U)
+
 static int *index_eventfds(struct vfio_pci_device *device, u32 index)
 {
 	VFIO_ASSERT_LE(index, (u32)VFIO_PCI_MSIX_IRQ_INDEX);
-	return index == VFIO_PCI_INTX_IRQ_INDEX ? &device->intx_eventfd : device->msi_eventfds;
-}
-
-static u32 index_max_vectors(u32 index)
-{
-	return index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : VFIO_PCI_MAX_MSI;
+	return device->irq_eventfds[index];
 }
 
 static int set_irqs(struct vfio_pci_device *device, u32 index, u32 flags,
@@ -72,14 +68,12 @@ int __vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector,
 	int *eventfds = index_eventfds(device, index) + vector;
 	int ret;
 
-	if (!count || vector >= index_max_vectors(index) ||
-	    count > index_max_vectors(index) - vector)
+	if (!count || vector >= MAX_VECTORS || count > MAX_VECTORS - vector)
 		return -EINVAL;
 
-	/* MSI and MSI-X share the array; while one is enabled the kernel refuses the other. */
 	for (u32 i = 0; i < count; i++) {
 		if (eventfds[i] >= 0)
-			return device->irq_enabled == index ? -EEXIST : -EINVAL;
+			return -EEXIST;
 	}
 
 	raise_file_limit();
@@ -91,8 +85,6 @@ int __vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector,
 	ret = set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, vector, count, eventfds);
 	if (ret)
 		close_eventfds(eventfds, count);
-	else
-		device->irq_enabled = index;
 
 	return ret;
 }
@@ -105,31 +97,30 @@ void vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector, 
 		       vfio_pci_irq_index_name(index), vector, vector + count - 1, strerror(-ret));
 }
 
-void vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index)
+int __vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index)
 {
 	int ret = set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
 
-	VFIO_ASSERT_EQ(ret, 0, "%s: cannot disable %s: %s", device->bdf,
-		       vfio_pci_irq_index_name(index), strerror(-ret));
-	close_eventfds(index_eventfds(device, index), index_max_vectors(index));
+	close_eventfds(index_eventfds(device, index), MAX_VECTORS);
+	return ret;
 }
 
-void vfio_pci_irq_reenable(struct vfio_pci_device *device, u32 index, u32 vector, u32 count)
+void vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index)
 {
-	const int *eventfds = index_eventfds(device, index) + vector;
-	int ret;
+	int ret = __vfio_pci_irq_disable(device, index);
 
-	for (u32 i = 0; i < count; i++)
-		VFIO_ASSERT_GE(eventfds[i], 0);
-
-	ret = set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, vector, count, eventfds);
-	VFIO_ASSERT_EQ(ret, 0, "%s: cannot enable %s again: %s", device->bdf,
+	VFIO_ASSERT_EQ(ret, 0, "%s: cannot disable %s: %s", device->bdf,
 		       vfio_pci_irq_index_name(index), strerror(-ret));
+}
+
+int __vfio_pci_irq_trigger(struct vfio_pci_device *device, u32 index, u32 vector)
+{
+	return set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, vector, 1, NULL);
 }
 
 void vfio_pci_irq_trigger(struct vfio_pci_device *device, u32 index, u32 vector)
 {
-	int ret = set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, vector, 1, NULL);
+	int ret = __vfio_pci_irq_trigger(device, index, vector);
 
 	VFIO_ASSERT_EQ(ret, 0, "%s: cannot trigger %s[%u]: %s", device->bdf,
 		       vfio_pci_irq_index_name(index), vector, strerror(-ret));
@@ -164,7 +155,7 @@ int vfio_pci_irq_eventfd(struct vfio_pci_device *device, u32 index, u32 vector)
 {
 	int fd;
 
-	VFIO_ASSERT_LT(vector, index_max_vectors(index));
+	VFIO_ASSERT_LT(vector, MAX_VECTORS);
 	fd = index_eventfds(device, index)[vector];
 	VFIO_ASSERT_GE(fd, 0, "%s: %s[%u] is not enabled", device->bdf,
 		       vfio_pci_irq_index_name(index), vector);

@@ -51,7 +51,7 @@ TEST_F(device, config_space_names_the_device_that_sysfs_names)
 {
 	u16 vendor = vfio_pci_config_readw(self->device, PCI_VENDOR_ID);
 	u16 id = vfio_pci_config_readw(self->device, PCI_DEVICE_ID);
-	unsigned int expected_vendor, expected_id;
+	unsigned int expected_vendor = 0, expected_id = 0;
 	char path[128];
 	FILE *file;
 
@@ -68,13 +68,15 @@ TEST_F(device, config_space_names_the_device_that_sysfs_names)
 	ASSERT_EQ(expected_id, id);
 }
 
+/* Not bus mastering: nobody has quiesced the device, which could then do DMA. */
 TEST_F(device, config_space_keeps_what_is_written)
 {
-	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MASTER);
-	ASSERT_EQ(0, vfio_pci_config_readw(self->device, PCI_COMMAND) & PCI_COMMAND_MASTER);
-	vfio_pci_cmd_set(self->device, PCI_COMMAND_MASTER);
-	ASSERT_EQ(PCI_COMMAND_MASTER,
-		  vfio_pci_config_readw(self->device, PCI_COMMAND) & PCI_COMMAND_MASTER);
+	u8 line = vfio_pci_config_readb(self->device, PCI_INTERRUPT_LINE);
+
+	vfio_pci_config_writeb(self->device, PCI_INTERRUPT_LINE, line ^ 0xff);
+	EXPECT_EQ(line ^ 0xff, vfio_pci_config_readb(self->device, PCI_INTERRUPT_LINE));
+	vfio_pci_config_writeb(self->device, PCI_INTERRUPT_LINE, line);
+	EXPECT_EQ(line, vfio_pci_config_readb(self->device, PCI_INTERRUPT_LINE));
 }
 
 TEST_F(device, config_space_protects_the_ids)
@@ -83,6 +85,19 @@ TEST_F(device, config_space_protects_the_ids)
 
 	vfio_pci_config_writel(self->device, PCI_VENDOR_ID, ~ids);
 	ASSERT_EQ(ids, vfio_pci_config_readl(self->device, PCI_VENDOR_ID));
+}
+
+/* VFIO lets nobody read an MSI-X table by syscall, and answers with ones. */
+static bool bar_begins_with_msix_table(struct vfio_pci_device *device, u32 bar)
+{
+	u8 capability = vfio_pci_find_capability(device, PCI_CAP_ID_MSIX);
+	u32 table;
+
+	if (!capability)
+		return false;
+
+	table = vfio_pci_config_readl(device, capability + PCI_MSIX_TABLE);
+	return (table & PCI_MSIX_TABLE_BIR) == bar && !(table & PCI_MSIX_TABLE_OFFSET);
 }
 
 /* BARs that are mapped and those that are not give the same answers through read(). */
@@ -96,7 +111,7 @@ TEST_F(device, a_bar_reads_the_same_by_mapping_and_by_syscall)
 		void *mapping = bar->vaddr;
 		u32 mapped, called;
 
-		if (!mapping)
+		if (!mapping || bar_begins_with_msix_table(self->device, i))
 			continue;
 
 		mapped = vfio_pci_bar_readl(self->device, i, 0);
@@ -177,6 +192,7 @@ FIXTURE_VARIANT_ADD(irq, msix) { .index = VFIO_PCI_MSIX_IRQ_INDEX };
 
 FIXTURE_SETUP(irq)
 {
+	SKIP_IF_MISSING(test_iommu_mode_missing(test_iommu_mode()));
 	self->iommu = iommu_init(test_iommu_mode());
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
 	self->count = min(self->device->irq_info[variant->index].count, (u32)MAX_VECTORS);
@@ -241,8 +257,10 @@ TEST_F(irq, another_type_is_refused_while_one_is_enabled)
 {
 	vfio_pci_irq_enable(self->device, variant->index, 0, 1);
 	for (u32 other = 0; other <= VFIO_PCI_MSIX_IRQ_INDEX; other++) {
-		if (other != variant->index && self->device->irq_info[other].count)
-			EXPECT_EQ(-EINVAL, __vfio_pci_irq_enable(self->device, other, 0, 1));
+		if (other == variant->index || !self->device->irq_info[other].count)
+			continue;
+
+		EXPECT_EQ(-EINVAL, __vfio_pci_irq_enable(self->device, other, 0, 1));
 	}
 	vfio_pci_irq_disable(self->device, variant->index);
 }

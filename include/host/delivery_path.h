@@ -26,9 +26,10 @@ const char *delivery_path_name(enum delivery_path path);
 /**
  * delivery_posting_missing() - Why this host cannot post interrupts.
  *
- * Looks at kvm_intel's and kvm_amd's parameters and at the capabilities of every IOMMU.
+ * Looks at the parameters of kvm_intel or kvm_amd, whichever this CPU is for, and at the
+ * capabilities of every IOMMU.
  *
- * Return: NULL if it can, otherwise a reason; valid until the next call.
+ * Return: NULL if it can, otherwise the reason.
  */
 const char *delivery_posting_missing(void);
 
@@ -67,8 +68,16 @@ u64 delivery_probe_host_irqs(const struct delivery_probe *probe);
  * @host_irqs: interrupts the host took on the vector meanwhile
  * @posting_possible: whether the host is able to post at all
  *
- * Return: posted only for 0 of @sent on a host that can post, remapped only for all of them.
+ * Return: posted only for 0 of @sent on a host that can post, remapped only for all of them,
+ * impossible also for nothing sent.
  */
 enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible);
+
+/**
+ * delivery_combine() - What to call two vectors together: their path if they share one, else mixed.
+ * @a: path of one vector
+ * @b: path of another; an impossible one makes both impossible
+ */
+enum delivery_path delivery_combine(enum delivery_path a, enum delivery_path b);
 
 #endif /* HOST_DELIVERY_PATH_H */

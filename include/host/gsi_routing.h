@@ -5,35 +5,13 @@
 
 #include <linux/types.h>
 
+#include <host/msi_message.h>
+
 struct kvm_vm;
 struct kvm_irq_routing;
 
 /* GSIs below belong to the PIC and the IOAPIC of KVM's in-kernel irqchip. */
 #define GSI_ROUTING_FIRST_MSI 24U
-
-/**
- * struct msi_message - What a device writes to raise an interrupt, as KVM's routes hold it.
- * @address: bits 19:12 destination id 7:0, bits 63:40 destination id 31:8
- *	(KVM_X2APIC_API_USE_32BIT_IDS, Documentation/virt/kvm/api.rst), 3 RH, 2 DM
- * @data: bits 7:0 vector, 10:8 delivery mode (SDM 3A, 11.11.2)
- */
-struct msi_message {
-	u64 address;
-	u32 data;
-};
-
-/**
- * msi_message_fixed() - An edge-triggered, fixed, physical message to one APIC.
- * @apic_id: 32-bit destination
- * @vector: guest vector
- */
-struct msi_message msi_message_fixed(u32 apic_id, u8 vector);
-
-/**
- * msi_message_nmi() - A message that raises an NMI at one APIC.
- * @apic_id: 32-bit destination
- */
-struct msi_message msi_message_nmi(u32 apic_id);
 
 /**
  * struct gsi_routing - The routing table of a VM.

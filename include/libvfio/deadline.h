@@ -32,6 +32,12 @@ void deadline_set_scale(unsigned int percent);
 u64 deadline_scale_ms(u64 ms);
 
 /**
+ * deadline_settle_ms() - Wait for something that must not come.
+ * @ms: milliseconds; a scale above 100 makes them longer, one below never shorter
+ */
+void deadline_settle_ms(u64 ms);
+
+/**
  * deadline_after_ms() - A deadline @ms milliseconds from now, scaled.
  * @ms: milliseconds, unscaled
  */

@@ -23,7 +23,7 @@ static inline void write##_suffix(_type value, volatile void *addr)			\
 	*(volatile _type *)addr = value;						\
 }
 
-/* x86 keeps uncached accesses in order; only the compiler has to be told (SDM 3A, 12.2). */
+/* x86 keeps uncached accesses in order; only the compiler has to be told. */
 LIBVFIO_MMIO(b, u8)
 LIBVFIO_MMIO(w, u16)
 LIBVFIO_MMIO(l, u32)

@@ -64,6 +64,7 @@ struct dma_region {
  * @container_fd: VFIO container, -1 for native iommufd
  * @iommufd: /dev/iommu for native iommufd, otherwise -1
  * @ioas_id: IOAS within @iommufd
+ * @has_type: a device has joined the container and VFIO_SET_IOMMU was called
  * @dma_regions: what is mapped, newest first
  */
 struct iommu {
@@ -71,6 +72,7 @@ struct iommu {
 	int container_fd;
 	int iommufd;
 	u32 ioas_id;
+	bool has_type;
 	struct list_head dma_regions;
 };
 
@@ -103,10 +105,10 @@ int __iommu_init(const char *mode_name, struct iommu **iommu);
 struct iommu *iommu_init(const char *mode_name);
 
 /**
- * iommu_cleanup() - Unmap what is still mapped, close, free.
+ * iommu_cleanup() - Close and free; what is still mapped goes with the address space.
  * @iommu: from iommu_init(); no device may be left in it
  *
- * The memory of the regions stays: it belongs to whoever mapped it.
+ * The memory and descriptions of regions stay: they belong to whoever mapped them.
  */
 void iommu_cleanup(struct iommu *iommu);
 

@@ -37,9 +37,8 @@ struct vfio_pci_bar {
  * @config_space: VFIO_DEVICE_GET_REGION_INFO of the config space
  * @bars: the BARs
  * @irq_info: VFIO_DEVICE_GET_IRQ_INFO by index, INTx, MSI and MSI-X
- * @msi_eventfds: the eventfd per enabled MSI or MSI-X vector, else -1
- * @irq_enabled: the index whose vectors were enabled last
- * @intx_eventfd: the eventfd of INTx while enabled, else -1
+ * @irq_eventfds: by index and vector, the eventfd of each enabled vector, else -1; one more than
+ *	there can be, so that the kernel is who refuses a vector too many
  * @driver: what drives it
  */
 struct vfio_pci_device {
@@ -51,9 +50,7 @@ struct vfio_pci_device {
 	struct vfio_region_info config_space;
 	struct vfio_pci_bar bars[PCI_STD_NUM_BARS];
 	struct vfio_irq_info irq_info[VFIO_PCI_MSIX_IRQ_INDEX + 1];
-	int msi_eventfds[VFIO_PCI_MAX_MSI];
-	u32 irq_enabled;
-	int intx_eventfd;
+	int irq_eventfds[VFIO_PCI_MSIX_IRQ_INDEX + 1][VFIO_PCI_MAX_MSI + 1];
 	struct vfio_pci_driver driver;
 };
 
@@ -84,6 +81,14 @@ void vfio_pci_device_reset(struct vfio_pci_device *device);
 
 /* Config space ******************************************************************************/
 
+/**
+ * vfio_pci_config_access() - Read or write config space through VFIO, which virtualizes parts.
+ * @device: the device
+ * @write: direction
+ * @offset: within config space
+ * @size: bytes
+ * @data: little endian
+ */
 void vfio_pci_config_access(struct vfio_pci_device *device, bool write,
 			    size_t offset, size_t size, void *data);
 
@@ -106,8 +111,10 @@ void vfio_pci_config_access(struct vfio_pci_device *device, bool write,
 
 /** vfio_pci_cmd_set() - Set bits of PCI_COMMAND, e.g. PCI_COMMAND_MASTER. */
 void vfio_pci_cmd_set(struct vfio_pci_device *device, u16 bits);
+/** vfio_pci_cmd_clear() - Clear bits of PCI_COMMAND. */
 void vfio_pci_cmd_clear(struct vfio_pci_device *device, u16 bits);
 
+/** vfio_pci_device_match() - Whether the device has these ids: for a driver's probe(). */
 bool vfio_pci_device_match(struct vfio_pci_device *device, u16 vendor_id, u16 device_id);
 
 /**
@@ -133,6 +140,7 @@ u8 vfio_pci_find_capability(struct vfio_pci_device *device, u8 id);
 void vfio_pci_bar_access(struct vfio_pci_device *device, int bar, bool write,
 			 u64 offset, size_t size, void *data);
 
+/* vfio_pci_bar_access() for one register: @offset within BAR @bar. */
 u32 vfio_pci_bar_readl(struct vfio_pci_device *device, int bar, u64 offset);
 u64 vfio_pci_bar_readq(struct vfio_pci_device *device, int bar, u64 offset);
 void vfio_pci_bar_writel(struct vfio_pci_device *device, int bar, u64 offset, u32 value);
@@ -153,15 +161,20 @@ void vfio_pci_bar_writeq(struct vfio_pci_device *device, int bar, u64 offset, u6
 int __vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector, u32 count);
 void vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector, u32 count);
 
-/** vfio_pci_irq_disable() - Disable every vector of @index and close its eventfds. */
+/**
+ * __vfio_pci_irq_disable() - Disable every vector of @index and close its eventfds.
+ *
+ * Return: 0, or -EINVAL if none of them is enabled.
+ */
+int __vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index);
 void vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index);
 
 /**
- * vfio_pci_irq_reenable() - Hand the existing eventfds to VFIO again, e.g. after a reset.
+ * __vfio_pci_irq_trigger() - VFIO's loopback: signal the eventfd of @vector, no device involved.
+ *
+ * Return: 0 or -errno, -EINVAL if @index is not enabled.
  */
-void vfio_pci_irq_reenable(struct vfio_pci_device *device, u32 index, u32 vector, u32 count);
-
-/** vfio_pci_irq_trigger() - VFIO's loopback: signal the eventfd of @vector, no device involved. */
+int __vfio_pci_irq_trigger(struct vfio_pci_device *device, u32 index, u32 vector);
 void vfio_pci_irq_trigger(struct vfio_pci_device *device, u32 index, u32 vector);
 
 /**
@@ -200,26 +213,6 @@ u64 vfio_pci_irq_take(struct vfio_pci_device *device, u32 index, u32 vector, u64
 
 /** vfio_pci_irq_index_name() - "msix", "msi" or "intx". */
 const char *vfio_pci_irq_index_name(u32 index);
-
-static inline void vfio_pci_msi_enable(struct vfio_pci_device *device, u32 vector, u32 count)
-{
-	vfio_pci_irq_enable(device, VFIO_PCI_MSI_IRQ_INDEX, vector, count);
-}
-
-static inline void vfio_pci_msi_disable(struct vfio_pci_device *device)
-{
-	vfio_pci_irq_disable(device, VFIO_PCI_MSI_IRQ_INDEX);
-}
-
-static inline void vfio_pci_msix_enable(struct vfio_pci_device *device, u32 vector, u32 count)
-{
-	vfio_pci_irq_enable(device, VFIO_PCI_MSIX_IRQ_INDEX, vector, count);
-}
-
-static inline void vfio_pci_msix_disable(struct vfio_pci_device *device)
-{
-	vfio_pci_irq_disable(device, VFIO_PCI_MSIX_IRQ_INDEX);
-}
 
 /* DMA ***************************************************************************************/
 

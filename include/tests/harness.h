@@ -31,21 +31,23 @@ static inline void harness_scale_timeouts(unsigned int percent)
  * @_summary: one line for run.sh --list
  */
 #define TEST_PROGRAM(_needs, _summary)							\
+const struct test_program test_program = { .needs = (_needs), .summary = (_summary) };	\
+											\
 int main(int argc, char **argv)								\
 {											\
-	const struct test_program program = {						\
-		.name = program_invocation_short_name,					\
-		.needs = (_needs),							\
-		.summary = (_summary),							\
-	};										\
+	int ret;									\
 											\
-	test_program_start(&program, &argc, argv);					\
+	test_program_start(&argc, argv);						\
 	test_program_finish_with(harness_cases_ran);					\
 	harness_scale_timeouts(test_options.timeout_percent);				\
-	return test_harness_run(argc, argv);						\
+	ret = test_harness_run(argc, argv);						\
+	return test_options.list ? 0 : ret;						\
 }
 
-/* A fixture variant for each IOMMU mode: FOR_EACH_IOMMU_MODE(IOMMU_MODE_VARIANT). */
+/*
+ * A fixture with a variant for each IOMMU mode: define with this and FIXTURE_VARIANT_ADD() in a
+ * macro of one argument for FOR_EACH_IOMMU_MODE().
+ */
 #define FIXTURE_VARIANT_IOMMU_MODE(_fixture)						\
 FIXTURE_VARIANT(_fixture) { const char *iommu_mode; }
 

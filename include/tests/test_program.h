@@ -22,19 +22,19 @@
 
 /* Exit codes, see the README; 0, 1 and 4 are those of kselftest. */
 #define EXIT_ENVIRONMENT 2
-#define EXIT_ONLY_SKIPS 4
+#define EXIT_ONLY_SKIPS 4	/* KSFT_SKIP */
 
 /**
- * struct test_program - What a program says of itself.
- * @name: the name of its file
+ * struct test_program - What a program says of itself; TEST_PROGRAM() defines it.
  * @needs: NEEDS_*
  * @summary: one line for run.sh --list
  */
 struct test_program {
-	const char *name;
 	unsigned int needs;
 	const char *summary;
 };
+
+extern const struct test_program test_program;
 
 /**
  * struct test_options - What the user asked for.
@@ -42,12 +42,14 @@ struct test_program {
  * @iommu_mode: the only mode to test, NULL for all
  * @timeout_percent: scale of all bounds
  * @seed: of everything random, printed by each run
+ * @list: only list the cases
  */
 struct test_options {
 	char bdf[PCI_BDF_SIZE];
 	const char *iommu_mode;
 	unsigned int timeout_percent;
 	u32 seed;
+	bool list;
 };
 
 extern struct test_options test_options;
@@ -57,11 +59,10 @@ extern FILE *test_report_stream;
 
 /**
  * test_program_start() - Read the options, check what the test needs, exit(2) if it is missing.
- * @program: what it is
  * @argc: adjusted to what is left for the harness
  * @argv: likewise
  */
-void test_program_start(const struct test_program *program, int *argc, char **argv);
+void test_program_start(int *argc, char **argv);
 
 /**
  * test_program_finish_with() - Register the exit status that the results deserve.

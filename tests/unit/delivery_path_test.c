@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* No interrupt is called posted without proof, and no MSI is addressed to the wrong APIC. */
 #include <host/delivery_path.h>
-#include <host/gsi_routing.h>
+#include <host/msi_message.h>
 #include <tests/harness.h>
 
 TEST(as_many_host_interrupts_as_sent_means_remapped)
@@ -29,9 +29,17 @@ TEST(more_host_interrupts_than_sent_are_impossible)
 	EXPECT_EQ(DELIVERY_IMPOSSIBLE, delivery_classify(100, 101, true));
 }
 
-TEST(nothing_sent_is_not_called_posted)
+TEST(nothing_sent_came_by_no_path)
 {
-	EXPECT_NE(DELIVERY_POSTED, delivery_classify(0, 0, true));
+	EXPECT_EQ(DELIVERY_IMPOSSIBLE, delivery_classify(0, 0, true));
+	EXPECT_EQ(DELIVERY_IMPOSSIBLE, delivery_classify(0, 0, false));
+}
+
+TEST(vectors_that_came_by_different_paths_are_mixed)
+{
+	EXPECT_EQ(DELIVERY_POSTED, delivery_combine(DELIVERY_POSTED, DELIVERY_POSTED));
+	EXPECT_EQ(DELIVERY_MIXED, delivery_combine(DELIVERY_POSTED, DELIVERY_REMAPPED));
+	EXPECT_EQ(DELIVERY_IMPOSSIBLE, delivery_combine(DELIVERY_REMAPPED, DELIVERY_IMPOSSIBLE));
 }
 
 TEST(a_destination_id_is_split_as_kvm_wants_it)

@@ -49,7 +49,7 @@ out=$(mktemp) err=$(mktemp)
 trap 'rm -f "$out" "$err"' EXIT
 
 echo "TAP version 13"
-echo "1..13"
+echo "1..15"
 result a_pass_exits_0 exits 0 -t passes
 result a_failure_exits_1 not_ok fails
 result a_failure_beside_a_pass_exits_1 exits 1 -t passes -t fails
@@ -63,4 +63,6 @@ result a_killed_case_fails not_ok is_killed
 result stdout_is_ktap_only only_ktap
 result a_wrong_option_is_one_sentence one_sentence --no-such-option
 result a_wrong_argument_is_one_sentence one_sentence --timeout never
+result a_missing_argument_is_one_sentence one_sentence -t
+result a_listing_exits_0 exits 0 -l
 exit $failed

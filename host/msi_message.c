@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <apic.h>
+#include <host/msi_message.h>
+
+struct msi_message msi_message_fixed(u32 apic_id, u8 vector)
+{
+	return (struct msi_message){
+		.address = APIC_DEFAULT_GPA | (apic_id & 0xff) << 12 |
+			   (u64)(apic_id & ~0xffU) << 32,
+		.data = APIC_DM_FIXED | vector,
+	};
+}
+
+struct msi_message msi_message_nmi(u32 apic_id)
+{
+	struct msi_message message = msi_message_fixed(apic_id, 0);
+
+	message.data = APIC_DM_NMI;
+	return message;
+}
