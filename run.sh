@@ -239,7 +239,8 @@ run_here()
 {
 	local bdf i
 
-	[[ -z $lab_only ]] || die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
+	[[ -z $lab_only ]] ||
+		die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
 	host_check "$force" "$dry_run" "${devices[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then
 		prepare build

@@ -5,7 +5,7 @@
 
 source_files()
 {
-	find .ci drivers guest host include lab lib scripts tests run.sh Makefile -type f |
+	find .ci bench drivers guest host include lab lib scripts tests run.sh Makefile -type f |
 		grep -vE '\.(md|orig|rej)$|~$|/\.[^/]*$' | sort
 }
 
