@@ -6,9 +6,9 @@
 #   lab/kernel.sh TREE          builds the kernel of a source tree with lab/kernel.config
 #   lab/kernel.sh --user PATH   takes a kernel of the user's: a bzImage, or a tree it was built in
 #
-# A build is kept in the cache, under a name made of the tree, lab/kernel.config and the compiler.
-# Later calls build only what changed in the tree. A bzImage gets its final name when it is
-# whole, with the time at which its build began: what changed in the tree meanwhile is newer.
+# A build is kept in the cache, under a name made of the tree and the compiler. Later calls build
+# only what changed in the tree or in lab/kernel.config. A bzImage gets its final name when it
+# is whole, with the time at which its build began: what changed in the tree meanwhile is newer.
 #
 # A kernel of the user's is held against lab/kernel.required where its configuration can be
 # found: beside it, as /boot has it, or within it.
@@ -52,17 +52,26 @@ release_of() {
 
 # build_dir TREE: where the tree's kernel is built. The inode tells a tree from another one that
 # was unpacked in its place, whose files may all be older than what was built from the first.
-# What is comment in kernel.config builds the same kernel.
 build_dir() {
 	local key
 
 	key=$({
 		realpath "$1"
 		stat -c %i "$1"
-		grep ^CONFIG_ "$here/kernel.config"
 		"$compiler" --version | head -n 1
 	} | sha256sum | cut -c 1-12)
 	printf '%s/kernels/%s-%s\n' "$cache" "$(release_of "$1")" "$key"
+}
+
+# options: lab/kernel.config without what builds the same kernel anyway.
+options() {
+	grep ^CONFIG_ "$here/kernel.config"
+}
+
+# up_to_date DIR TREE: whether DIR/bzImage is what a build would make now.
+up_to_date() {
+	[[ -f $1/bzImage && -f $1/options ]] &&
+		options | cmp -s - "$1/options" && ! changed_since "$1/bzImage" "$2"
 }
 
 # changed_since FILE TREE: whether anything in the tree that could go into the kernel changed
@@ -152,7 +161,7 @@ build() {
 		steps=$(<"$cache/kernels/steps")
 	fi
 	if [[ -f $dir/bzImage ]]; then
-		say "Linux $(release_of "$tree") changed in $tree, building it again"
+		say "the tree or lab/kernel.config changed, building Linux $(release_of "$tree") again"
 	else
 		say "building Linux $(release_of "$tree") for the lab, once; log: $log"
 	fi
@@ -170,6 +179,7 @@ build() {
 	cp "$out/arch/x86/boot/bzImage" "$dir/bzImage.new"
 	touch -r "$dir/began" "$dir/bzImage.new"
 	mv "$dir/bzImage.new" "$dir/bzImage"
+	options >"$dir/options"
 	say "built in $((SECONDS / 60)):$(printf '%02d' $((SECONDS % 60)))"
 }
 
@@ -186,7 +196,7 @@ of_tree() {
 		say "another run is building this kernel, waiting for it"
 		flock 9
 	fi
-	if [[ ! -f $dir/bzImage ]] || changed_since "$dir/bzImage" "$tree"; then
+	if ! up_to_date "$dir" "$tree"; then
 		build "$tree" "$dir"
 	fi
 	printf '%s\n' "$dir/bzImage"
@@ -197,22 +207,32 @@ setting() {
 	sed -n "s/^CONFIG_$2=\([ym]\)$/\1/p" "$1"
 }
 
+# missing_from CONFIG OPTIONS: whether none of the options, between bars, is built in. An option
+# with a question mark counts only if the release has it, that is if CONFIG mentions it.
+missing_from() {
+	local config=$1 option
+
+	for option in ${2//|/ }; do
+		if [[ $option == *'?' ]]; then
+			option=${option%'?'}
+			grep -q "CONFIG_${option}[= ]" "$config" || return 1
+		fi
+		[[ $(setting "$config" "$option") != y ]] || return 1
+	done
+}
+
 # check_required CONFIG NAME: ends the program if a configuration lacks what the lab needs.
 check_required() {
-	local config=$1 name=$2 options purpose option have missing=''
+	local config=$1 name=$2 options purpose option missing=''
 
 	while read -r options purpose; do
 		[[ -n $options && $options != \#* ]] || continue
-		have=''
-		for option in ${options//|/ }; do
-			have+=$(setting "$config" "$option")
-		done
-		[[ $have != *y* ]] || continue
-		missing+="${missing:+, }CONFIG_${options//|/ or CONFIG_}=y ($purpose"
-		[[ -z $have ]] || missing+="; a module there, and the lab loads none"
-		missing+=")"
+		missing_from "$config" "$options" || continue
+		option=${options%'?'}
+		missing+="${missing:+, }CONFIG_${option//|/ or CONFIG_}=y ($purpose)"
 	done <"$here/kernel.required"
-	[[ -z $missing ]] || die "$name cannot serve in the lab, it lacks $missing."
+	[[ -z $missing ]] || die "$name cannot serve in the lab, which loads no modules:" \
+		"it lacks $missing."
 }
 
 # config_of FILE OUT: writes the configuration of a bzImage to OUT, if it can be found.
