@@ -84,6 +84,11 @@ in_kernel_loop() {
 	END { exit !looping }' "$1"
 }
 
+# rip_of FILE CPU: where the CPU is.
+rip_of() {
+	awk -v cpu="CPU#$2" '/^CPU#/ { mine = $1 == cpu } mine && sub(/^RIP=/, "") { print $1 }' "$1"
+}
+
 # lagging LAG: the CPUs that are so many ticks behind the foremost one.
 lagging() {
 	local cpu foremost=0
@@ -114,7 +119,7 @@ judge_cpus() {
 		done
 		if ((looping)); then
 			verdict=hung
-			detail="CPU $cpu never leaves the kernel; its registers are in $file"
+			detail="CPU $cpu never leaves the kernel, at $(rip_of "$file" "$cpu")"
 			return
 		fi
 	done
