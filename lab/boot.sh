@@ -113,9 +113,7 @@ kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
-	if [[ $iommu == intel ]]; then
-		parameters+=" intel_iommu=on"
-	fi
+	parameters+=" $("$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }
 

@@ -6,6 +6,7 @@
 #
 #   lab/devices.sh [--iommu intel|amd] [--qemu BIN]               lines of: NAME BDF
 #   lab/devices.sh [--iommu intel|amd] [--qemu BIN] --args DIR    QEMU arguments, one a line
+#   lab/devices.sh [--iommu intel|amd] [--qemu BIN] --parameters  kernel parameters
 #
 # DIR is where the NVMe device's medium is made. Exit codes: 0, 2 usage or environment.
 
@@ -131,6 +132,16 @@ device_args() {
 	esac
 }
 
+# kernel_parameters: intel_iommu=on, for a kernel whose default is off. The releases of QEMU whose
+# AMD-Vi has xtsup set the IOAPIC up too early, and its interrupts go nowhere.
+kernel_parameters() {
+	if [[ $iommu == intel ]]; then
+		echo intel_iommu=on
+	elif iommu_takes xtsup; then
+		echo lab.no_intx=1
+	fi
+}
+
 iommu_args() {
 	local options=intremap=on
 
@@ -152,12 +163,13 @@ iommu_args() {
 }
 
 main() {
-	local qemu=${QEMU:-qemu-system-x86_64} dir='' device path
+	local qemu=${QEMU:-qemu-system-x86_64} dir='' device path parameters=''
 	iommu=intel
 
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--help) usage; exit 0 ;;
+		--parameters) parameters=1; shift; continue ;;
 		--iommu | --qemu | --args)
 			[[ $# -ge 2 ]] || die "$1 needs a value." ;;
 		*) die "unknown argument '$1'." ;;
@@ -173,6 +185,10 @@ main() {
 	path=$(type -P "$qemu") || die "there is no $qemu: install the package qemu-system-x86."
 
 	ask "$path" "$iommu-iommu"
+	if [[ -n $parameters ]]; then
+		kernel_parameters
+		return
+	fi
 	if [[ -z $dir ]]; then
 		for device in "${known[@]}"; do
 			! has_device "$device" || echo "$device $(bdf_of "$device")"

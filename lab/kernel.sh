@@ -161,7 +161,7 @@ build() {
 		steps=$(<"$cache/kernels/steps")
 	fi
 	if [[ -f $dir/bzImage ]]; then
-		say "the tree or lab/kernel.config changed, building Linux $(release_of "$tree") again"
+		say "the tree or lab/kernel.config changed, building again; log: $log"
 	else
 		say "building Linux $(release_of "$tree") for the lab, once; log: $log"
 	fi

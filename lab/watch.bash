@@ -86,7 +86,9 @@ in_kernel_loop() {
 
 # rip_of FILE CPU: where the CPU is.
 rip_of() {
-	awk -v cpu="CPU#$2" '/^CPU#/ { mine = $1 == cpu } mine && sub(/^RIP=/, "") { print $1 }' "$1"
+	awk -v cpu="CPU#$2" '
+	/^CPU#/ { mine = $1 == cpu }
+	mine && sub(/^RIP=/, "") { print $1 }' "$1"
 }
 
 # lagging LAG: the CPUs that are so many ticks behind the foremost one.
@@ -101,6 +103,21 @@ lagging() {
 	done
 }
 
+# judge_silence: QEMU's monitor says nothing. It may be about to leave, as the lab went down; then
+# the end of the control channel is the verdict.
+judge_silence() {
+	local tries
+
+	for ((tries = 0; tries < 30; tries++)); do
+		if qemu_is_gone; then
+			verdict=''
+			return
+		fi
+		sleep 0.1
+	done
+	detail="QEMU itself no longer answers"
+}
+
 # judge_cpus CPU...: decides between hung and stalled. A CPU that is in the kernel's code each
 # time one looks is not coming out.
 judge_cpus() {
@@ -111,7 +128,7 @@ judge_cpus() {
 		looping=1
 		for ((look = 0; look < 4; look++)); do
 			if ! registers "$file"; then
-				detail="QEMU itself no longer answers"
+				judge_silence
 				return
 			fi
 			in_kernel_loop "$file" "$cpu" || looping=0
@@ -178,7 +195,8 @@ qemu_is_gone() {
 }
 
 watch() {
-	local line message='' rc phase=booting phase_time=0 silence=0 console_size=0 now=$SECONDS cpu
+	local line message='' rc cpu
+	local phase=booting phase_time=0 silence=0 console_size=0 now=$SECONDS
 	local -a ticks=()
 
 	verdict=''
