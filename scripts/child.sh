@@ -67,17 +67,19 @@ child_start()
 # The next line of its stdout into $child_line; false at its end, or when the time is up.
 child_read()
 {
-	local part status
+	local status
 
 	child_line=
 	while (($(uptime_seconds) < child_deadline)); do
-		if IFS= read -r -t 1 -u "$child_out" part; then
-			child_line+=$part
+		# Into REPLY, which keeps spaces as they are. `IFS= read` would too, but a signal's
+		# trap is run within the read, and all of the cleanup with that IFS.
+		if read -r -t 1 -u "$child_out"; then
+			child_line+=$REPLY
 			return 0
 		else
 			status=$?
 		fi
-		child_line+=$part
+		child_line+=$REPLY
 		# Up to 128 the pipe is closed. Beyond, the second is over: if the child is too,
 		# something it started holds the pipe. A last line needs no newline.
 		if ((status <= 128)) || ! child_alive; then

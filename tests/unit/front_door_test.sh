@@ -282,11 +282,44 @@ test_verdicts()
 	result upstreams_variable_names_a_device "$( ((status == 0)) || echo it does not)"
 }
 
+test_signals()
+{
+	local signal runner tries
+
+	program stay_test device "echo 1..1; echo \$\$ >$work/stay; exec sleep 100"
+	for signal in TERM INT HUP; do
+		make_machine
+		rm -f "$work/stay"
+		set -m
+		KVM_VFIO_TESTS_ROOT=$machine "$tree/run.sh" -d "$bdf" stay_test \
+			>"$work/out" 2>"$work/err" &
+		runner=$!
+		set +m
+		for ((tries = 100; tries > 0; tries--)); do
+			[[ ! -s $work/stay ]] || break
+			sleep 0.1
+		done
+		kill "-$signal" "$runner"
+		status=0
+		wait "$runner" || status=$?
+		out=$(<"$work/out")
+		err=$(<"$work/err")
+		result "after_sig${signal,,}_no_device_is_noted" "$(
+			((status > 128)) || echo "exit status $status"
+			[[ $err != *" line "* ]] || echo "a script stumbled"
+			ls -A "$machine/run/kvm-vfio-tests"
+		)"
+		result "after_sig${signal,,}_no_program_runs_on" "$(grep -s \
+			'^State:[[:space:]]*[^ZX[:space:]]' "/proc/$(<"$work/stay")/status" || true)"
+	done
+}
+
 make_tree
 tap_begin
-tap_plan 59
+tap_plan 65
 test_usage
 test_device_checks
 test_device_in_use
 test_verdicts
+test_signals
 tap_end
