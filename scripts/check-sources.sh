@@ -84,7 +84,7 @@ check_licence()
 	local file
 
 	for file in $(source_files); do
-		head -n 2 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
+		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
 			printf '%s: no SPDX line\n' "$file"
 	done
 }

@@ -118,6 +118,12 @@ ask()
 	err=$(<"$work/err")
 }
 
+# The state of a process, nothing if it is gone or only waits to be collected.
+running()
+{
+	grep -s '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status" || true
+}
+
 # result NAME OBJECTION
 result()
 {
@@ -271,8 +277,7 @@ test_verdicts()
 		verdict a_skip_beside_a_pass_is_green 0 '' $d skip_test plain_test
 		verdict what_a_program_leaves_is_ended 0 '^ok 1 litter_test' $d litter_test
 	}
-	result nothing_of_it_runs_on "$(grep -s '^State:[[:space:]]*[^ZX[:space:]]' \
-		"/proc/$(<"$work/litter")/status" || true)"
+	result nothing_of_it_runs_on "$(running "$(<"$work/litter")")"
 	ask -d "$bdf" good_test bad_test skip_test
 	result the_last_line_counts_the_leaves "$(grep -qE \
 		'^FAIL: 2 passed, 1 failed, 2 skipped in [0-9]+ s; log: ' <<<"$err" ||
@@ -309,8 +314,7 @@ test_signals()
 			[[ $err != *" line "* ]] || echo "a script stumbled"
 			ls -A "$machine/run/kvm-vfio-tests"
 		)"
-		result "after_sig${signal,,}_no_program_runs_on" "$(grep -s \
-			'^State:[[:space:]]*[^ZX[:space:]]' "/proc/$(<"$work/stay")/status" || true)"
+		result "after_sig${signal,,}_no_program_runs_on" "$(running "$(<"$work/stay")")"
 	done
 }
 
