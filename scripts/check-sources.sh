@@ -34,13 +34,14 @@ check_shellcheck()
 # no strscpy() to prefer. Registers of a device are volatile. Fixture variants, the IOMMU modes and
 # assertions are macros that make declarations or leave the function, as in the kernel's own
 # kselftest_harness.h. Sentences for the user are split; nobody greps for them in a kernel log.
+# An ASSERT_EQ() is more than one statement and needs the braces that checkpatch finds needless.
 # And it takes the pointer FIXTURE_DATA(x) *self for a product.
 checkpatch_ignored()
 {
 	printf '%s,' PREFER_DEFINED_ATTRIBUTE_MACRO STRCPY STRNCPY MINMAX ARRAY_SIZE \
 		AVOID_EXTERNS VOLATILE NEW_TYPEDEFS \
 		COMPLEX_MACRO MULTISTATEMENT_MACRO_USE_DO_WHILE MACRO_WITH_FLOW_CONTROL \
-		TRAILING_SEMICOLON \
+		TRAILING_SEMICOLON BRACES \
 		SPLIT_STRING QUOTED_WHITESPACE_BEFORE_NEWLINE FILE_PATH_CHANGES
 }
 
