@@ -107,12 +107,14 @@ check_options() {
 #   loglevel                warnings are on the console, chatter is not: the port is slow
 #   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
 #   cpu_init_udelay         pauses a real CPU needs to wake up
+#   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
 #   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
+	parameters+=" rcupdate.rcu_expedited=1"
 	parameters+=" $("$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }

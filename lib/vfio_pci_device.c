@@ -50,7 +50,7 @@ static int container_setup(struct vfio_pci_device *device)
 	if (ioctl(device->group_fd, VFIO_GROUP_SET_CONTAINER, &iommu->container_fd))
 		return -errno;
 
-	/* The container keeps the type that its first group gave it and refuses to hear it again. */
+	/* The container keeps the type that its first group gave it. */
 	if (!iommu->has_type && ioctl(iommu->container_fd, VFIO_SET_IOMMU, iommu->mode->iommu_type))
 		return -errno;
 	iommu->has_type = true;

@@ -25,8 +25,8 @@
 #include <tests/harness.h>
 
 #define IRQ_MS 2000
-#define NR_MSIS 16
-#define NR_ROUNDS 4
+#define NR_MSIS 8
+#define NR_ROUNDS 2
 #define MAX_LINES 8
 #define GUEST_MEMORY_END SZ_64M
 
@@ -167,6 +167,7 @@ static u32 report_path(FIXTURE_DATA(irq) *self, const char *what)
 	const char *missing = delivery_posting_missing();
 	enum delivery_path path = DELIVERY_IMPOSSIBLE;
 	u64 sent = 0, host_irqs = 0;
+	u32 vectors = 0;
 	char last[16] = "";
 
 	for (u32 i = 0; i < self->nr_lines; i++) {
@@ -174,12 +175,16 @@ static u32 report_path(FIXTURE_DATA(irq) *self, const char *what)
 		u64 taken = delivery_probe_host_irqs(&line->probe);
 		enum delivery_path of_line = delivery_classify(line->sent, taken, !missing);
 
-		path = i ? delivery_combine(path, of_line) : of_line;
+		if (!line->sent)
+			continue;
+
+		path = sent ? delivery_combine(path, of_line) : of_line;
 		sent += line->sent;
+		vectors++;
 		host_irqs += taken;
 	}
-	if (self->nr_lines > 1)
-		snprintf(last, sizeof(last), "..%u", first->device_vector + self->nr_lines - 1);
+	if (vectors > 1)
+		snprintf(last, sizeof(last), "..%u", first->device_vector + vectors - 1);
 
 	test_report("%s %s[%u%s], %s: %llu sent and counted, %s (host irqs +%llu%s%s)",
 		    first->probe.bdf, vfio_pci_irq_index_name(first->probe.index),
@@ -245,6 +250,9 @@ static u32 send_at_once(FIXTURE_DATA(irq) *self, const char *what)
 {
 	u32 differences = 0;
 
+	if (self->nr_lines < 2)
+		return 0;
+
 	begin_phase(self);
 	for (u32 i = 0; i < self->nr_lines; i++)
 		irq_line_route(&self->lines[i].line, i % self->vm->config.nr_vcpus,
@@ -260,7 +268,11 @@ static u32 send_at_once(FIXTURE_DATA(irq) *self, const char *what)
 	return differences ?: irq_expectation_settle(&self->expectation) + report_path(self, what);
 }
 
-/* The same device serves one VM after the other, of each kind, with vCPUs in each state. */
+/*
+ * The same device serves one VM after the other, of each kind, with vCPUs in each state: one MSI
+ * after the other, then on several vectors at once if it has them. One case, since a device is
+ * reset each time it is opened, which takes longer than all its interrupts.
+ */
 TEST_F(irq, every_msi_is_counted_once)
 {
 	static const struct {
@@ -273,24 +285,18 @@ TEST_F(irq, every_msi_is_counted_once)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		connect_device(self, kinds[i].config, 1);
+		connect_device(self, kinds[i].config, kinds[i].config.nr_vcpus > 1 ? MAX_LINES : 1);
 		ASSERT_EQ(0, send_one_by_one(self, kinds[i].spinning));
-		ASSERT_EQ(0, trigger_loopback(self));
+		ASSERT_EQ(0, send_at_once(self, kinds[i].spinning));
 		irq_vm_halt(self->vm);
 		ASSERT_EQ(0, send_one_by_one(self, kinds[i].halted));
+		ASSERT_EQ(0, send_at_once(self, kinds[i].halted));
+		/* The eventfd's way is the same whatever the vCPUs do; once will do. */
+		if (i == ARRAY_SIZE(kinds) - 1) {
+			ASSERT_EQ(0, trigger_loopback(self));
+		}
 		disconnect_device(self);
 	}
-}
-
-TEST_F(irq, msis_of_several_vectors_are_counted_apart)
-{
-	if (self->device->driver.nr_msi < 2)
-		SKIP(return, "the device has a single vector");
-
-	connect_device(self, (struct irq_vm_config){ .nr_vcpus = 4 }, MAX_LINES);
-	ASSERT_EQ(0, send_at_once(self, "several at once, 4 vCPUs spin"));
-	irq_vm_halt(self->vm);
-	ASSERT_EQ(0, send_at_once(self, "several at once, 4 vCPUs halted"));
 }
 
 /* What does not depend on the IOMMU mode. */
