@@ -3,7 +3,8 @@
 #
 # Runs in the lab: times irq_bench and upstream's irq_test in turn and prints a line per figure,
 # as "NAME <interrupts per second>". A whole process is timed with few and with many interrupts;
-# the difference is that of the interrupts alone, whatever a program does around them.
+# the difference is that of the interrupts alone, whatever a program does around them. Lines of
+# "path:DEVICE:PATH" also carry the VM exits per interrupt; irq_bench counts and times them itself.
 #
 # usage: in-lab.sh ROUNDS FEW MANY [BDF...]
 
@@ -45,6 +46,20 @@ rate() {
 	echo "$name $(((many - few) * 1000000 / (long - short)))"
 }
 
+# by_path NAME BDF: a line for each path by which the device's interrupts came.
+by_path() {
+	local path figures
+
+	"$here/irq_bench" -p -d "$2" -i "$many" 2>"$here/stderr" >"$here/paths" || {
+		echo "bench: irq_bench -p ended with $?" >&2
+		cat "$here/stderr" >&2
+		exit 1
+	}
+	while read -r path figures; do
+		echo "path:$1:$path $figures"
+	done <"$here/paths"
+}
+
 bind() {
 	local device=/sys/bus/pci/devices/$1
 
@@ -68,5 +83,6 @@ for ((round = 1; round <= rounds; round++)); do
 		# The only device of QEMU's that upstream has a driver for.
 		[[ ! -x $here/irq_test || ${pair%=*} != igb ]] ||
 			rate "upstream:${pair%=*}" "$here/irq_test" -d "${pair#*=}"
+		by_path "${pair%=*}" "${pair#*=}"
 	done
 done

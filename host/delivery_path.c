@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <host/delivery_path.h>
 #include <libvfio/assert.h>
@@ -11,9 +12,12 @@
 
 /* VT-d spec 3.0, 10.4.2: CAP.PI, posting support. */
 #define VTD_CAP_PI (1ULL << 59)
-/* AMD IOMMU spec 3.0, MMIO 0x30: EFR.GAMSup, guest virtual APIC modes; 1 is the full mode. */
+/* AMD IOMMU spec 3.0, MMIO 0x30: EFR.GAMSup; 1 is the mode with a GA log, that Linux uses. */
 #define AMD_EFR_GAM_SHIFT 21
 #define AMD_EFR_GAM_MASK 7ULL
+/* MMIO 0x1a0: EFR2.SNPAVICSup; 1 is the same, and needed where SNP is on. */
+#define AMD_EFR2_SNPAVIC_SHIFT 5
+#define AMD_EFR2_SNPAVIC_MASK 7ULL
 
 /* "Hygo" of HygonGenuine, which cpuid.h of gcc 12 lacks. */
 #define HYGON_EBX 0x6f677948
@@ -50,11 +54,21 @@ static bool read_line(const char *path, char *line, size_t size)
 }
 
 /* Module parameters of type bool read Y or N, those of type int 1 or 0. */
-static bool parameter_is_off(const char *path)
+static bool parameter_is(const char *path, const char *values)
 {
 	char value[16];
 
-	return read_line(path, value, sizeof(value)) && (*value == 'N' || *value == '0');
+	return read_line(path, value, sizeof(value)) && strchr(values, *value);
+}
+
+static bool parameter_is_off(const char *path)
+{
+	return parameter_is(path, "N0");
+}
+
+static bool parameter_is_on(const char *path)
+{
+	return parameter_is(path, "Y1");
 }
 
 static bool vtd_can_post(const char *path)
@@ -64,12 +78,21 @@ static bool vtd_can_post(const char *path)
 	return read_line(path, line, sizeof(line)) && strtoull(line, NULL, 16) & VTD_CAP_PI;
 }
 
+/* The file says "EFR:EFR2". */
 static bool amd_can_post(const char *path)
 {
-	char line[64];
+	bool snp = parameter_is_on(PARAMETER("kvm_amd", "sev_snp"));
+	unsigned long long efr, efr2 = 0;
+	char line[64], *colon;
 
-	return read_line(path, line, sizeof(line)) &&
-	       strtoull(line, NULL, 16) >> AMD_EFR_GAM_SHIFT & AMD_EFR_GAM_MASK;
+	if (!read_line(path, line, sizeof(line)))
+		return false;
+
+	efr = strtoull(line, &colon, 16);
+	if (*colon == ':')
+		efr2 = strtoull(colon + 1, NULL, 16);
+	return (efr >> AMD_EFR_GAM_SHIFT & AMD_EFR_GAM_MASK) == 1 &&
+	       (!snp || (efr2 >> AMD_EFR2_SNPAVIC_SHIFT & AMD_EFR2_SNPAVIC_MASK) == 1);
 }
 
 /* Whether there are IOMMUs of one kind, and each of them passes @can_post. */
@@ -97,6 +120,61 @@ static bool kvm_is_amd(void)
 	return ebx == signature_AMD_ebx || ebx == HYGON_EBX;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (; *list; list += strcspn(list, ","), list += *list == ',') {
+		if (strcspn(list, ",") == length && !strncmp(list, word, length))
+			return true;
+	}
+
+	return false;
+}
+
+const char *delivery_posting_forbidden(const char *parameters)
+{
+	char *copy = strdup(parameters), *save;
+	const char *reason = NULL;
+
+	VFIO_ASSERT_NOT_NULL(copy);
+	for (char *word = strtok_r(copy, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
+		size_t name = strcspn(word, "=");
+
+		if (!strcmp(word, "nointremap"))
+			reason = "the kernel was booted with nointremap";
+		else if (name == 8 && !strncmp(word, "intremap", 8) && has_word(value, "off"))
+			reason = "the kernel was booted with intremap=off";
+		else if (name == 8 && !strncmp(word, "intremap", 8) && has_word(value, "nopost"))
+			reason = "the kernel was booted with intremap=nopost";
+		else if (name == 18 && !strncmp(word, "amd_iommu_guest_ir", 18) &&
+			 strstr(value, "legacy"))
+			reason = "the kernel was booted with amd_iommu_guest_ir=legacy";
+	}
+
+	free(copy);
+	return reason;
+}
+
+/* Before 6.16 nobody says whether interrupts are posted, but all it depends on can be seen. */
+static const char *posting_missing_by_parts(void)
+{
+	char parameters[4096];
+	const char *reason;
+
+	VFIO_ASSERT_TRUE(read_line("/proc/cmdline", parameters, sizeof(parameters)));
+	reason = delivery_posting_forbidden(parameters);
+	if (reason)
+		return reason;
+
+	if (all_iommus_can_post("/sys/class/iommu/*/intel-iommu/cap", vtd_can_post) ||
+	    all_iommus_can_post("/sys/class/iommu/*/amd-iommu/features", amd_can_post))
+		return NULL;
+
+	return "the IOMMU cannot post (VT-d CAP.PI, AMD-Vi EFR.GAMSup)";
+}
+
 const char *delivery_posting_missing(void)
 {
 	bool amd = kvm_is_amd();
@@ -106,17 +184,57 @@ const char *delivery_posting_missing(void)
 	if (!amd && parameter_is_off(PARAMETER("kvm_intel", "enable_apicv")))
 		return "kvm_intel.enable_apicv=N";
 
-	/* New in 6.16: KVM's own answer, which has asked the IOMMU. */
+	/* KVM's own answer, which has asked the IOMMU. */
 	if (amd && parameter_is_off(PARAMETER("kvm_amd", "enable_device_posted_irqs")))
 		return "kvm_amd.enable_device_posted_irqs=N";
 	if (!amd && parameter_is_off(PARAMETER("kvm_intel", "enable_device_posted_irqs")))
 		return "kvm_intel.enable_device_posted_irqs=N";
 
-	if (all_iommus_can_post("/sys/class/iommu/*/intel-iommu/cap", vtd_can_post) ||
-	    all_iommus_can_post("/sys/class/iommu/*/amd-iommu/features", amd_can_post))
-		return NULL;
+	return delivery_kernel_says() ? NULL : posting_missing_by_parts();
+}
 
-	return "the IOMMU cannot post (VT-d CAP.PI, AMD-Vi EFR.GAMSup)";
+bool delivery_kernel_says(void)
+{
+	return !access(kvm_is_amd() ? PARAMETER("kvm_amd", "enable_device_posted_irqs") :
+				      PARAMETER("kvm_intel", "enable_device_posted_irqs"), R_OK);
+}
+
+enum delivery_path delivery_expected(void)
+{
+	return delivery_posting_missing() ? DELIVERY_REMAPPED : DELIVERY_POSTED;
+}
+
+enum delivery_path delivery_expected_inhibited(void)
+{
+	return kvm_is_amd() ? DELIVERY_REMAPPED : delivery_expected();
+}
+
+const char *delivery_wakeup_name(void)
+{
+	return kvm_is_amd() ? "GA log" : "PIW";
+}
+
+static bool sum_interrupts(const char *pattern, u64 *sum)
+{
+	FILE *stream = fopen("/proc/interrupts", "r");
+	int ret;
+
+	VFIO_ASSERT_NOT_NULL(stream);
+	ret = proc_interrupts_sum(stream, pattern, sum);
+	fclose(stream);
+	return !ret;
+}
+
+u64 delivery_wakeups(void)
+{
+	u64 sum = 0;
+
+	if (!kvm_is_amd())
+		sum_interrupts("PIW", &sum);
+	else if (!sum_interrupts("AMD-Vi*-GA", &sum))
+		sum_interrupts("AMD-Vi", &sum);
+
+	return sum;
 }
 
 struct delivery_probe delivery_probe_begin(const char *bdf, u32 index, u32 vector)

@@ -10,17 +10,27 @@ void irq_line_connect(struct irq_line *line, struct irq_vm *vm, int eventfd, u32
 void irq_line_disconnect(struct irq_line *line)
 {
 	irqfd_deassign(line->vm->kvm, line->gsi, line->eventfd);
-	gsi_routing_clear(&line->vm->routing, line->gsi);
-	gsi_routing_commit(&line->vm->routing);
+	irq_line_unroute(line);
 }
 
 void irq_line_route(struct irq_line *line, u32 vcpu, u8 vector)
 {
 	line->vcpu = vcpu;
 	line->vector = vector;
-	gsi_routing_set_msi(&line->vm->routing, line->gsi,
-			    vector == IRQ_COUNTER_NMI_VECTOR ? msi_message_nmi(vcpu) :
-							       msi_message_fixed(vcpu, vector));
+	irq_line_route_message(line, vector == IRQ_COUNTER_NMI_VECTOR ?
+					     msi_message_nmi(vcpu) :
+					     msi_message_fixed(vcpu, vector));
+}
+
+void irq_line_route_message(struct irq_line *line, struct msi_message message)
+{
+	gsi_routing_set_msi(&line->vm->routing, line->gsi, message);
+	gsi_routing_commit(&line->vm->routing);
+}
+
+void irq_line_unroute(struct irq_line *line)
+{
+	gsi_routing_clear(&line->vm->routing, line->gsi);
 	gsi_routing_commit(&line->vm->routing);
 }
 

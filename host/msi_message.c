@@ -2,6 +2,9 @@
 #include <apic.h>
 #include <host/msi_message.h>
 
+/* Bit 2 of the address, DM (SDM 3A, 11.11.1). */
+#define MSI_ADDRESS_LOGICAL (1U << 2)
+
 struct msi_message msi_message_fixed(u32 apic_id, u8 vector)
 {
 	return (struct msi_message){
@@ -9,6 +12,22 @@ struct msi_message msi_message_fixed(u32 apic_id, u8 vector)
 			   (u64)(apic_id & ~0xffU) << 32,
 		.data = APIC_DM_FIXED | vector,
 	};
+}
+
+struct msi_message msi_message_logical(u32 destinations, u8 vector)
+{
+	struct msi_message message = msi_message_fixed(destinations, vector);
+
+	message.address |= MSI_ADDRESS_LOGICAL;
+	return message;
+}
+
+struct msi_message msi_message_lowest_priority(u32 destinations, u8 vector)
+{
+	struct msi_message message = msi_message_logical(destinations, vector);
+
+	message.data |= APIC_DM_LOWEST;
+	return message;
 }
 
 struct msi_message msi_message_nmi(u32 apic_id)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,24 +42,31 @@ static bool line_has_action(const char *line, const char *action)
 	return false;
 }
 
+/* The counts of a line, from behind the colon of its label. Return: 0 or -EINVAL. */
+static int sum_columns(const char *counts, int cpus, u64 *sum)
+{
+	char *end;
+
+	*sum = 0;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		*sum += strtoull(counts, &end, 10);
+		if (end == counts)
+			return -EINVAL;
+		counts = end;
+	}
+
+	return 0;
+}
+
 static int parse_line(const char *line, int cpus, struct proc_interrupt *found)
 {
 	char *end;
 
-	found->count = 0;
 	found->irq = strtoul(line, &end, 10);
 	if (end == line || *end != ':')
 		return -EINVAL;
 
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		const char *column = end + (cpu == 0);
-
-		found->count += strtoull(column, &end, 10);
-		if (end == column)
-			return -EINVAL;
-	}
-
-	return 0;
+	return sum_columns(end + 1, cpus, &found->count);
 }
 
 int proc_interrupts_find(FILE *stream, const char *action, struct proc_interrupt *found)
@@ -74,6 +82,47 @@ int proc_interrupts_find(FILE *stream, const char *action, struct proc_interrupt
 	while (ret == -ENOENT && getline(&line, &size, stream) > 0) {
 		if (line_has_action(line, action))
 			ret = parse_line(line, cpus, found);
+	}
+
+	free(line);
+	return ret;
+}
+
+/* Whether the label, ended by the colon at @colon, or the last word of a line fits. */
+static bool line_matches(char *line, char *colon, const char *pattern)
+{
+	char *last;
+	bool fits;
+
+	*colon = '\0';
+	fits = !fnmatch(pattern, line + strspn(line, " "), 0);
+	*colon = ':';
+	line[strcspn(line, "\n")] = '\0';
+	last = strrchr(line, ' ');
+	return fits || (last && !fnmatch(pattern, last + 1, 0));
+}
+
+int proc_interrupts_sum(FILE *stream, const char *pattern, u64 *sum)
+{
+	char *line = NULL;
+	size_t size = 0;
+	int cpus = 0, ret;
+	u64 count;
+
+	*sum = 0;
+	if (getline(&line, &size, stream) > 0)
+		cpus = count_cpu_columns(line);
+
+	ret = cpus ? -ENOENT : -EINVAL;
+	while (cpus && getline(&line, &size, stream) > 0) {
+		char *colon = strchr(line, ':');
+
+		if (!colon || !line_matches(line, colon, pattern))
+			continue;
+		ret = sum_columns(colon + 1, cpus, &count);
+		if (ret)
+			break;
+		*sum += count;
 	}
 
 	free(line);

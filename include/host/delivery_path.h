@@ -34,6 +34,43 @@ const char *delivery_path_name(enum delivery_path path);
 const char *delivery_posting_missing(void);
 
 /**
+ * delivery_posting_forbidden() - Why these kernel parameters rule posting out.
+ * @parameters: as in /proc/cmdline
+ *
+ * Return: NULL if they do not, otherwise the reason.
+ */
+const char *delivery_posting_forbidden(const char *parameters);
+
+/**
+ * delivery_kernel_says() - Whether KVM itself tells if it posts: enable_device_posted_irqs.
+ *
+ * New in 6.16. Older kernels are known to do some of it wrong.
+ */
+bool delivery_kernel_says(void);
+
+/** delivery_expected() - How a device's MSI to one vCPU has to come on this host. */
+enum delivery_path delivery_expected(void);
+
+/**
+ * delivery_expected_inhibited() - The same while APICv or AVIC is inhibited.
+ *
+ * AMD-Vi's entry is switched to remapping then (avic_refresh_apicv_exec_ctrl()). VT-d's goes on
+ * pointing to the descriptor, which KVM reads.
+ */
+enum delivery_path delivery_expected_inhibited(void);
+
+/**
+ * delivery_wakeups() - Host interrupts so far by which IOMMUs told that a vCPU which does not run
+ * has an interrupt posted: AMD-Vi's GA log, or the wakeup vector (PIW) of VT-d.
+ *
+ * Of all VMs of the host. An AMD-Vi without XTSup counts them on one line with its other events.
+ */
+u64 delivery_wakeups(void);
+
+/** delivery_wakeup_name() - "GA log" or "PIW". */
+const char *delivery_wakeup_name(void);
+
+/**
  * struct delivery_probe - The host's count of one vector before something is sent.
  * @bdf: the device
  * @index: VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX

@@ -35,6 +35,17 @@ void irq_line_disconnect(struct irq_line *line);
 /** irq_line_route() - Route the line to @vector of @vcpu, or to its NMI for vector 2. */
 void irq_line_route(struct irq_line *line, u32 vcpu, u8 vector);
 
+/**
+ * irq_line_route_message() - Route the line to any message.
+ *
+ * What @message reaches is the caller's to know: irq_line_expect() goes on about the last
+ * irq_line_route().
+ */
+void irq_line_route_message(struct irq_line *line, struct msi_message message);
+
+/** irq_line_unroute() - Remove the route: KVM drops what the irqfd is signalled. */
+void irq_line_unroute(struct irq_line *line);
+
 /** irq_line_expect() - One more interrupt of this line must be counted. */
 void irq_line_expect(const struct irq_line *line, struct irq_expectation *expectation);
 

@@ -3,13 +3,13 @@
 #ifndef HOST_IRQ_VM_H
 #define HOST_IRQ_VM_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include <guest/irq_counter.h>
 #include <host/gsi_routing.h>
 
 struct kvm_vcpu;
+struct vcpu_thread;
 
 /**
  * struct irq_vm_config - What kind of VM to make.
@@ -30,8 +30,7 @@ struct irq_vm_config {
  * @routing: its GSI routing table
  * @counter: the counters, shared with the guest
  * @vcpus: its vCPUs
- * @threads: their threads
- * @stats_fds: their KVM statistics
+ * @threads: what runs them
  */
 struct irq_vm {
 	struct kvm_vm *kvm;
@@ -39,8 +38,7 @@ struct irq_vm {
 	struct gsi_routing routing;
 	struct irq_counter *counter;
 	struct kvm_vcpu **vcpus;
-	pthread_t *threads;
-	int *stats_fds;
+	struct vcpu_thread *threads;
 };
 
 /**
@@ -60,8 +58,36 @@ void irq_vm_destroy(struct irq_vm *vm);
 /** irq_vm_count() - Interrupts that vCPU @vcpu has taken on @vector. */
 u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector);
 
+/** irq_vm_is_blocked() - Whether vCPU @vcpu sleeps in KVM. */
+bool irq_vm_is_blocked(const struct irq_vm *vm, u32 vcpu);
+
 /** irq_vm_wait_blocked() - Wait until vCPU @vcpu halts. Return: false if it did not in @ms. */
-bool irq_vm_wait_blocked(struct irq_vm *vm, u32 vcpu, u64 ms);
+bool irq_vm_wait_blocked(const struct irq_vm *vm, u32 vcpu, u64 ms);
+
+/** irq_vm_exits() - VM exits of vCPU @vcpu so far. */
+u64 irq_vm_exits(const struct irq_vm *vm, u32 vcpu);
+
+/**
+ * irq_vm_pause() - Take vCPU @vcpu out of KVM_RUN, so that its ioctls can be used.
+ *
+ * One that halts sleeps on after irq_vm_resume(), unless an interrupt has come.
+ */
+void irq_vm_pause(struct irq_vm *vm, u32 vcpu);
+void irq_vm_resume(struct irq_vm *vm, u32 vcpu);
+
+/** irq_vm_run_on() - Bind the thread of vCPU @vcpu to CPU @cpu. */
+void irq_vm_run_on(struct irq_vm *vm, u32 vcpu, u32 cpu);
+
+/**
+ * irq_vm_block_irqs() - KVM_GUESTDBG_BLOCKIRQ: let vCPU @vcpu take no interrupt, or again.
+ *
+ * As long as it is set for one of them, APICv or AVIC is inhibited for all vCPUs of the VM. Each
+ * notices before it enters the guest the next time; one that sleeps is not woken for it.
+ */
+void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block);
+
+/** irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it. */
+bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /** irq_vm_while_masked() - Interrupts that any vCPU has taken with IF=0, see above. */
 u64 irq_vm_while_masked(const struct irq_vm *vm);
@@ -88,10 +114,11 @@ void irq_expectation_cleanup(struct irq_expectation *expectation);
  *
  * Return: the number of (vCPU, vector) pairs whose count differs, missing or surplus; each was
  * described on stderr. 0 means exact. An interrupt taken while masked counts as a difference, too,
- * unless the CPU is emulated by QEMU, whose VMRUN delivers an interrupt injected by EVENTINJ once
- * more if the emulator is asked to leave its execution loop before the next #VMEXIT: the vector
- * stays in exception_index (target/i386/tcg/sysemu/svm_helper.c). Such a delivery is recognised
- * by IF=0 without doubt, for the first one has cleared IF, and is left out of the counts.
+ * unless the CPU is emulated by a released QEMU, whose VMRUN delivers an interrupt injected by
+ * EVENTINJ once more if the emulator is asked to leave its execution loop before the next #VMEXIT:
+ * the vector stays in exception_index (target/i386/tcg/sysemu/svm_helper.c). Such a delivery is
+ * recognised by IF=0 without doubt, for the first one has cleared IF, and is left out of the
+ * counts. The QEMU that can post has been mended, so where posting is possible none is forgiven.
  */
 u32 irq_expectation_wait(const struct irq_expectation *expectation, u64 ms);
 

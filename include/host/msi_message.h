@@ -24,6 +24,20 @@ struct msi_message {
 struct msi_message msi_message_fixed(u32 apic_id, u8 vector);
 
 /**
+ * msi_message_logical() - A fixed message to a set of vCPUs in x2APIC mode.
+ * @destinations: logical x2APIC id: bits 31:16 cluster, 15:0 one for each member (SDM 3A, 11.12.10)
+ * @vector: guest vector
+ */
+struct msi_message msi_message_logical(u32 destinations, u8 vector);
+
+/**
+ * msi_message_lowest_priority() - The same with lowest priority delivery: to one of the set.
+ * @destinations: as msi_message_logical()
+ * @vector: guest vector
+ */
+struct msi_message msi_message_lowest_priority(u32 destinations, u8 vector);
+
+/**
  * msi_message_nmi() - A message that raises an NMI at one APIC.
  * @apic_id: 32-bit destination
  */

@@ -28,6 +28,16 @@ struct proc_interrupt {
 int proc_interrupts_find(FILE *stream, const char *action, struct proc_interrupt *found);
 
 /**
+ * proc_interrupts_sum() - Add up all lines of a kind.
+ * @stream: text in the form of /proc/interrupts
+ * @pattern: of fnmatch(3), for the label of a line ("PIW") or its last word ("AMD-Vi*-GA")
+ * @sum: receives the counts of all CPUs and lines
+ *
+ * Return: 0, -ENOENT if there is no such line, or -EINVAL if @stream has another form.
+ */
+int proc_interrupts_sum(FILE *stream, const char *pattern, u64 *sum);
+
+/**
  * vfio_pci_host_irq() - The host's line of a vector of a VFIO device.
  * @bdf: segment:bus:device.function
  * @index: VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX

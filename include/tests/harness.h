@@ -59,4 +59,21 @@ FIXTURE_VARIANT(_fixture) { const char *iommu_mode; }
 		SKIP(return, "%s", __missing);						\
 } while (0)
 
+/**
+ * XFAIL() - End a case that has seen a bug which this kernel is known to have.
+ * @statement: what leaves the case, e.g. return
+ * @fmt: printf format of the reason: which kernels have it
+ *
+ * Only for what was observed, never instead of looking. Neither a pass nor a skip.
+ */
+#ifndef XFAIL
+#define XFAIL(statement, fmt, ...) do {							\
+	snprintf(_metadata->results->reason, sizeof(_metadata->results->reason), fmt,	\
+		 ##__VA_ARGS__);							\
+	_metadata->exit_code = KSFT_XFAIL;						\
+	_metadata->trigger = 0;								\
+	statement;									\
+} while (0)
+#endif
+
 #endif /* TESTS_HARNESS_H */

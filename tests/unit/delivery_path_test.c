@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* No interrupt is called posted without proof, and no MSI is addressed to the wrong APIC. */
+/*
+ * No interrupt is called posted without proof, a missing one is looked for at the right step, and
+ * no MSI is addressed to the wrong APIC.
+ */
 #include <host/delivery_path.h>
+#include <host/irq_diagnosis.h>
 #include <host/msi_message.h>
 #include <tests/harness.h>
 
@@ -57,6 +61,68 @@ TEST(an_nmi_names_no_vector)
 
 	EXPECT_EQ(0xfee03000, message.address);
 	EXPECT_EQ(0x400, message.data);
+}
+
+TEST(a_logical_destination_is_marked_as_such)
+{
+	struct msi_message message = msi_message_logical(0x1000b, 0x55);
+
+	EXPECT_EQ(0xfee0b004, (u32)message.address);
+	EXPECT_EQ(0x10000, message.address >> 32);
+	EXPECT_EQ(0x55, message.data);
+	EXPECT_EQ(0x155, msi_message_lowest_priority(1, 0x55).data);
+	EXPECT_EQ(0xfee01004, msi_message_lowest_priority(1, 0x55).address);
+}
+
+TEST(kernel_parameters_that_rule_posting_out_are_found)
+{
+	EXPECT_NE(NULL, delivery_posting_forbidden("a intremap=nosid,nopost b\n"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("intremap=off"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("nointremap\n"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("a=b amd_iommu_guest_ir=legacy"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("amd_iommu_guest_ir=legacy_ga x"));
+}
+
+TEST(other_kernel_parameters_are_left_alone)
+{
+	EXPECT_EQ(NULL, delivery_posting_forbidden(""));
+	EXPECT_EQ(NULL, delivery_posting_forbidden("\n"));
+	EXPECT_EQ(NULL, delivery_posting_forbidden("intremap=on,posted_msi intremap=nosid\n"));
+	EXPECT_EQ(NULL, delivery_posting_forbidden("amd_iommu_guest_ir=vapic quiet off nopost"));
+	EXPECT_EQ(NULL, delivery_posting_forbidden("xintremap=off intremap=offline iommu=nopost"));
+}
+
+#define EXPECT_DIAGNOSIS(_text, ...)							\
+	EXPECT_STREQ(_text, irq_diagnose(&(struct irq_witness){ __VA_ARGS__ }))
+
+TEST(a_posted_interrupt_is_followed_up_to_the_step_that_is_missing)
+{
+	EXPECT_DIAGNOSIS("not in the IRR: the IOMMU wrote nothing", .posted = true);
+	EXPECT_DIAGNOSIS("not in the IRR: the IOMMU wrote nothing", .posted = true,
+			 .blocked = true, .wakeups = 1);
+	EXPECT_DIAGNOSIS("in the IRR, vCPU runs: no doorbell", .posted = true, .pending = true);
+	EXPECT_DIAGNOSIS("in the IRR, vCPU blocked, GA log or PIW +0: nobody was told",
+			 .posted = true, .pending = true, .blocked = true);
+	EXPECT_DIAGNOSIS("in the IRR, vCPU blocked, GA log or PIW has risen: KVM did not wake it",
+			 .posted = true, .pending = true, .blocked = true, .wakeups = 2);
+}
+
+TEST(a_remapped_interrupt_is_followed_up_to_the_step_that_is_missing)
+{
+	EXPECT_DIAGNOSIS("the host took nothing: the device raised none, or the IOMMU dropped it",
+			 .posted = false);
+	EXPECT_DIAGNOSIS("not in the IRR though the host took it: lost between VFIO and KVM",
+			 .host_irqs = 1);
+	EXPECT_DIAGNOSIS("in the IRR, vCPU runs: KVM did not inject it",
+			 .host_irqs = 1, .pending = true);
+	EXPECT_DIAGNOSIS("in the IRR, vCPU blocked: KVM did not wake it",
+			 .host_irqs = 1, .pending = true, .blocked = true);
+}
+
+TEST(one_that_should_be_posted_but_reached_the_host_is_followed_as_remapped)
+{
+	EXPECT_DIAGNOSIS("not in the IRR though the host took it: lost between VFIO and KVM",
+			 .posted = true, .host_irqs = 1);
 }
 
 TEST_PROGRAM(NEEDS_NOTHING, "delivery paths are told apart, MSI messages are built right")

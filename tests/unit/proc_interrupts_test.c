@@ -10,8 +10,12 @@ static const char text[] =
 	" 31:          5          0       4094  IR-PCI-MSIX-0000:01:00.0    0-edge      vfio-msix[0](0000:01:00.0)\n"
 	" 32:          0          7          0  IR-PCI-MSIX-0000:01:00.0    1-edge      vfio-msix[1](0000:01:00.0)\n"
 	" 33:          0          0          9  IR-PCI-MSIX-0000:01:00.0   11-edge      vfio-msix[11](0000:01:00.0)\n"
+	" 40:          1          2          0  IR-PCI-MSI-0000:00:02.0    0-edge      AMD-Vi0-GA\n"
+	" 41:          0          8          0  IR-PCI-MSI-0000:00:03.0    0-edge      AMD-Vi1-GA\n"
+	" 42:         90          0          0  IR-PCI-MSI-0000:00:03.0    0-edge      AMD-Vi1-Evt\n"
 	"NMI:          0          0          0   Non-maskable interrupts\n"
 	"LOC:      12345      23456      34567   Local timer interrupts\n"
+	"PIW:          5          0          6   Posted-interrupt wakeup event\n"
 	"ERR:          0\n";
 
 static int find(const char *in, const char *action, struct proc_interrupt *found)
@@ -68,6 +72,29 @@ TEST(other_text_is_refused)
 
 	EXPECT_EQ(-EINVAL, find("hello\n", "vfio-msix[0](0000:01:00.0)", &found));
 	EXPECT_EQ(-EINVAL, find("  CPU0 CPU1\n 31: 5 vfio-msix[0](x)\n", "vfio-msix[0](x)", &found));
+}
+
+static int sum(const char *in, const char *pattern, u64 *count)
+{
+	FILE *stream = fmemopen((void *)in, strlen(in), "r");
+	int ret = proc_interrupts_sum(stream, pattern, count);
+
+	fclose(stream);
+	return ret;
+}
+
+TEST(lines_of_a_kind_are_added_up)
+{
+	u64 count;
+
+	ASSERT_EQ(0, sum(text, "AMD-Vi*-GA", &count));
+	EXPECT_EQ(11, count);
+	ASSERT_EQ(0, sum(text, "PIW", &count));
+	EXPECT_EQ(11, count);
+	EXPECT_EQ(-ENOENT, sum(text, "AMD-Vi", &count));
+	EXPECT_EQ(-ENOENT, sum(text, "PI", &count));
+	EXPECT_EQ(-EINVAL, sum("hello\n", "PIW", &count));
+	EXPECT_EQ(-EINVAL, sum("  CPU0 CPU1\nPIW: 5 events\n", "PIW", &count));
 }
 
 TEST_PROGRAM(NEEDS_NOTHING, "/proc/interrupts is read right")

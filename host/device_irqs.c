@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/kernel.h>
+
+#include <host/device_irqs.h>
+#include <host/irq_diagnosis.h>
+#include <host/kvm_compat.h>
+
+void device_irqs_connect(struct device_irqs *irqs, const struct irq_vm_config *config,
+			 u32 max_irqs, u32 first_gsi)
+{
+	struct vfio_pci_driver *driver = &irqs->device->driver;
+
+	irqs->vm = irq_vm_create(config);
+	irqs->expectation = irq_expectation_init(irqs->vm);
+	irqs->nr_irqs = min(max_irqs, driver->nr_msi);
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		struct device_irq *irq = &irqs->irqs[i];
+
+		irq->device_vector = driver->msi + i;
+		irq_line_connect(&irq->line, irqs->vm,
+				 vfio_pci_irq_eventfd(irqs->device, driver->irq_index,
+						      irq->device_vector),
+				 first_gsi + i);
+	}
+
+	device_irqs_begin(irqs);
+}
+
+void device_irqs_disconnect(struct device_irqs *irqs)
+{
+	for (u32 i = 0; i < irqs->nr_irqs; i++)
+		irq_line_disconnect(&irqs->irqs[i].line);
+	irqs->nr_irqs = 0;
+
+	if (irqs->vm) {
+		irq_expectation_cleanup(&irqs->expectation);
+		irq_vm_destroy(irqs->vm);
+	}
+	irqs->vm = NULL;
+}
+
+void device_irqs_begin(struct device_irqs *irqs)
+{
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		struct device_irq *irq = &irqs->irqs[i];
+
+		irq->sent = 0;
+		irq->probe = delivery_probe_begin(irqs->device->bdf, irqs->device->driver.irq_index,
+						  irq->device_vector);
+	}
+	irqs->wakeups_at_begin = delivery_wakeups();
+	device_irqs_mark(irqs);
+}
+
+void device_irqs_mark(struct device_irqs *irqs)
+{
+	for (u32 i = 0; i < irqs->nr_irqs; i++)
+		irqs->irqs[i].host_irqs_before = delivery_probe_host_irqs(&irqs->irqs[i].probe);
+	irqs->wakeups_before = delivery_wakeups();
+}
+
+void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
+{
+	irq->sent++;
+	vfio_pci_driver_send_msi_vector(irqs->device, irq->device_vector);
+}
+
+void device_irqs_send(struct device_irqs *irqs, struct device_irq *irq)
+{
+	irq_line_expect(&irq->line, &irqs->expectation);
+	device_irqs_raise(irqs, irq);
+}
+
+static const struct device_irq *find_missing(const struct device_irqs *irqs)
+{
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		const struct irq_line *line = &irqs->irqs[i].line;
+
+		if (irq_vm_count(irqs->vm, line->vcpu, line->vector) <
+		    irqs->expectation.irqs[line->vcpu][line->vector])
+			return &irqs->irqs[i];
+	}
+
+	return NULL;
+}
+
+bool device_irqs_diagnose(struct device_irqs *irqs, enum delivery_path path, char *text,
+			  size_t size)
+{
+	const struct device_irq *irq = find_missing(irqs);
+	struct irq_witness witness = { .posted = path == DELIVERY_POSTED };
+
+	if (!irq)
+		return false;
+
+	witness.host_irqs = delivery_probe_host_irqs(&irq->probe) - irq->host_irqs_before;
+	witness.wakeups = delivery_wakeups() - irqs->wakeups_before;
+	/* Before the vCPU is woken to be paused. */
+	witness.blocked = irq_vm_is_blocked(irqs->vm, irq->line.vcpu);
+	witness.pending = irq_vm_irr(irqs->vm, irq->line.vcpu, irq->line.vector);
+	snprintf(text, size, "vCPU %u, vector %#x: %s", irq->line.vcpu, irq->line.vector,
+		 irq_diagnose(&witness));
+	return true;
+}
+
+struct device_irqs_account device_irqs_account(const struct device_irqs *irqs)
+{
+	struct device_irqs_account account = { .path = DELIVERY_IMPOSSIBLE };
+	bool possible = delivery_expected() == DELIVERY_POSTED;
+
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		const struct device_irq *irq = &irqs->irqs[i];
+		u64 taken = delivery_probe_host_irqs(&irq->probe);
+		enum delivery_path path = delivery_classify(irq->sent, taken, possible);
+
+		if (!irq->sent)
+			continue;
+
+		account.path = account.vectors ? delivery_combine(account.path, path) : path;
+		account.vectors++;
+		account.sent += irq->sent;
+		account.host_irqs += taken;
+	}
+
+	account.wakeups = delivery_wakeups() - irqs->wakeups_at_begin;
+	return account;
+}
