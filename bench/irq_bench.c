@@ -156,7 +156,7 @@ static void run_by_path(const struct source *source, unsigned long count)
 	irq_vm_destroy(vm);
 }
 
-static int usage(void)
+static int print_help(void)
 {
 	fprintf(stderr, "usage: irq_bench [-d BDF [-p]] [-i INTERRUPTS] [-r]\n"
 		"  -p  by each path of delivery: PATH, INTERRUPTS PER SECOND, EXITS FOR EACH\n"
@@ -187,12 +187,12 @@ int main(int argc, char **argv)
 			reroute = true;
 			break;
 		default:
-			return usage();
+			return print_help();
 		}
 	}
 
 	if (!count || (by_path && !bdf))
-		return usage();
+		return print_help();
 
 	open_source(&source, bdf);
 	if (by_path)

@@ -334,7 +334,7 @@ TEST_F(one_mode, a_signal_of_the_eventfd_is_injected_beside_msis)
  * KVM posts fixed and lowest priority interrupts only, so the host takes each NMI; also on a
  * vector that was posted before, and posted it is again afterwards.
  */
-TEST_F(one_mode, an_msi_routed_as_nmi_is_remapped_and_posted_again_when_fixed)
+TEST_F(one_mode, every_nmi_is_remapped_and_leaves_later_msis_as_they_were)
 {
 	static const struct phase nmi = { "as NMI", "an NMI cannot be posted" };
 	struct device_irqs *irqs = self->irqs;
@@ -351,7 +351,7 @@ TEST_F(one_mode, an_msi_routed_as_nmi_is_remapped_and_posted_again_when_fixed)
 }
 
 /* A multicast reaches each vCPU of its set once, and never by the IOMMU, which knows but one. */
-TEST_F(one_mode, a_multicast_msi_is_remapped_and_posted_again_when_for_one_vcpu)
+TEST_F(one_mode, every_multicast_is_remapped_and_leaves_later_msis_as_they_were)
 {
 	static const struct phase multicast = { "fixed, to 3 of 4 vCPUs",
 						"a multicast cannot be posted" };
@@ -374,7 +374,7 @@ TEST_F(one_mode, a_multicast_msi_is_remapped_and_posted_again_when_for_one_vcpu)
 }
 
 /* For a year they were not, and every test still passed (637543a8d61c). */
-TEST_F(one_mode, a_lowest_priority_or_logical_msi_to_one_vcpu_is_posted)
+TEST_F(one_mode, a_lowest_priority_or_logical_msi_takes_the_path_of_a_fixed_one)
 {
 	static const struct phase lowest = { .name = "lowest priority, to 1 vCPU" },
 				  logical = { .name = "fixed, logical, to 1 vCPU" };
@@ -483,7 +483,7 @@ static u32 settle(struct device_irqs *irqs)
  * While APICv is inhibited, AMD-Vi's entries remap and VT-d's still post; and the release is
  * noticed, by vCPUs that spin as by those that sleep. The last vCPU is the one that is debugged.
  */
-TEST_F(one_mode, an_msi_is_remapped_while_avic_is_inhibited_and_posted_again_afterwards)
+TEST_F(one_mode, inhibiting_apicv_remaps_on_amd_and_releasing_it_undoes_that)
 {
 	static const struct phase inhibited = { "APICv inhibited", "AVIC is inhibited" },
 				  still = { .name = "APICv inhibited" },
@@ -507,7 +507,7 @@ TEST_F(one_mode, an_msi_is_remapped_while_avic_is_inhibited_and_posted_again_aft
 }
 
 /* Whatever is in flight when AVIC goes off or on arrives once (66fa226c131f). */
-TEST_F(one_mode, an_msi_in_flight_while_avic_is_switched_is_counted_once)
+TEST_F(one_mode, an_msi_in_flight_while_apicv_is_switched_is_counted_once)
 {
 	static const struct phase switched = { .name = "APICv inhibited and released in flight" };
 	struct device_irqs *irqs = self->irqs;
@@ -525,7 +525,7 @@ TEST_F(one_mode, an_msi_in_flight_while_avic_is_switched_is_counted_once)
 }
 
 /* Of a vector bound in the meantime the release must know, too (6df262f915ab). */
-TEST_F(one_mode, an_msi_routed_while_avic_is_inhibited_is_posted_afterwards)
+TEST_F(one_mode, a_route_made_while_apicv_is_inhibited_takes_the_usual_path_later)
 {
 	static const struct phase bound = { .name = "bound before APICv was released" };
 	struct device_irqs *irqs = self->irqs;

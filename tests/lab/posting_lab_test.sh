@@ -82,7 +82,8 @@ tap_begin
 tap_plan 10
 
 lab ''
-result the_test_passes_and_proves_that_msis_are_posted 0 ', posted \(host irqs \+0, GA log \+[1-9]' \
+result the_test_passes_and_proves_that_msis_are_posted 0 \
+	', posted \(host irqs \+0, GA log \+[1-9]' \
 	'as NMI: .* remapped \(host irqs \+8' 'APICv inhibited: .* remapped' \
 	'APICv released: .* posted' '!although' '!but posted was expected'
 lab '' --append kvm_amd.avic=0
@@ -92,8 +93,8 @@ result nothing_is_posted_when_the_iommu_was_told_not_to 0 '!, posted \(' \
 	', remapped \(host irqs \+8; '
 # Linux before 6.16 does not know the parameter, and posts.
 lab '' --append kvm_amd.enable_device_posted_irqs=0
-if grep -qE ', posted \(host irqs \+0' <<<"$out" && grep -q 'before Linux 6.16' <<<"$out"; then
-	tap_result 'nothing_is_posted_when_kvm_was_told_not_to # SKIP this kernel has no such parameter' ''
+if grep -q 'before Linux 6.16' <<<"$out"; then
+	tap_result "nothing_is_posted_when_kvm_was_told_not_to # SKIP the kernel is too old" ''
 else
 	result nothing_is_posted_when_kvm_was_told_not_to 0 '!, posted \(' \
 		', remapped \(host irqs \+8; kvm_amd.enable_device_posted_irqs=N'
