@@ -55,8 +55,10 @@ void device_irqs_begin(struct device_irqs *irqs)
 void device_irqs_mark(struct device_irqs *irqs)
 {
 	for (u32 i = 0; i < irqs->nr_irqs; i++)
-		irqs->irqs[i].host_irqs_before = delivery_probe_host_irqs(&irqs->irqs[i].probe);
-	irqs->wakeups_before = delivery_wakeups();
+		irqs->irqs[i].sent_before = irqs->irqs[i].sent;
+	/* It takes a moment, and vCPUs that spin are not woken. */
+	if (irqs->vm->config.wait == IRQ_COUNTER_HALT)
+		irqs->wakeups_before = delivery_wakeups();
 }
 
 void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
@@ -93,7 +95,10 @@ bool device_irqs_diagnose(struct device_irqs *irqs, enum delivery_path path, cha
 	if (!irq)
 		return false;
 
-	witness.host_irqs = delivery_probe_host_irqs(&irq->probe) - irq->host_irqs_before;
+	witness.host_irqs = delivery_probe_host_irqs(&irq->probe);
+	/* Of those before, each was counted, by the path it should have come. */
+	if (!witness.posted)
+		witness.host_irqs -= irq->sent_before;
 	witness.wakeups = delivery_wakeups() - irqs->wakeups_before;
 	/* Before the vCPU is woken to be paused. */
 	witness.blocked = irq_vm_is_blocked(irqs->vm, irq->line.vcpu);

@@ -29,9 +29,11 @@
 #include <tests/harness.h>
 
 #define IRQ_MS 2000
+/* How long to wait for what is not expected on every kernel. */
+#define STRAY_MS 500
 #define NR_MSIS 8
 #define NR_ROUNDS 2
-#define NR_STORM 64
+#define NR_STORM 32
 #define GUEST_MEMORY_END SZ_64M
 
 FIXTURE(irq) {
@@ -262,31 +264,22 @@ static void write_eventfd(struct device_irqs *irqs)
 }
 
 /*
- * The same device serves one VM after the other, of each kind, with vCPUs in each state: one MSI
- * after the other, then on several vectors at once if it has them. One case, since a device is
- * reset each time it is opened, which takes longer than all its interrupts.
+ * Through each IOMMU mode, with vCPUs in each state: one MSI after the other, then on several
+ * vectors at once if the device has them. One case, since a device is reset each time it is
+ * opened, which takes longer than all its interrupts.
  */
 TEST_F(irq, every_msi_is_counted_once)
 {
-	static const struct {
-		struct phase spinning, halted;
-		struct irq_vm_config config;
-	} kinds[] = {
-		{ { .name = "1 xAPIC vCPU spins" }, { .name = "1 xAPIC vCPU halted" },
-		  { .nr_vcpus = 1, .xapic = true } },
-		{ { .name = "4 vCPUs spin" }, { .name = "4 vCPUs halted" }, { .nr_vcpus = 4 } },
-	};
+	static const struct phase spin = { .name = "4 vCPUs spin" },
+				  halted = { .name = "4 vCPUs halted" };
 	struct device_irqs *irqs = &self->irqs;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		connect(irqs, kinds[i].config, kinds[i].config.nr_vcpus > 1 ? DEVICE_IRQS_MAX : 1);
-		ASSERT_EQ(0, send_one_by_one(irqs, &kinds[i].spinning));
-		ASSERT_EQ(0, send_at_once(irqs, &kinds[i].spinning));
-		irq_vm_halt(irqs->vm);
-		ASSERT_EQ(0, send_one_by_one(irqs, &kinds[i].halted));
-		ASSERT_EQ(0, send_at_once(irqs, &kinds[i].halted));
-		device_irqs_disconnect(irqs);
-	}
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, DEVICE_IRQS_MAX);
+	ASSERT_EQ(0, send_one_by_one(irqs, &spin));
+	ASSERT_EQ(0, send_at_once(irqs, &spin));
+	irq_vm_halt(irqs->vm);
+	ASSERT_EQ(0, send_one_by_one(irqs, &halted));
+	ASSERT_EQ(0, send_at_once(irqs, &halted));
 }
 
 /* What does not depend on the IOMMU mode. */
@@ -311,19 +304,27 @@ static const struct phase fixed = { .name = "fixed, to one vCPU" };
 
 TEST_F(one_mode, every_msi_reaches_its_xapic_vcpu)
 {
-	static const struct phase spin = { .name = "4 xAPIC vCPUs spin" },
-				  halted = { .name = "4 xAPIC vCPUs halted" };
+	static const struct {
+		struct phase spin, halted;
+		u32 nr_vcpus;
+	} kinds[] = {
+		{ { .name = "1 xAPIC vCPU spins" }, { .name = "1 xAPIC vCPU halted" }, 1 },
+		{ { .name = "4 xAPIC vCPUs spin" }, { .name = "4 xAPIC vCPUs halted" }, 4 },
+	};
 
-	connect(self->irqs, (struct irq_vm_config){ .nr_vcpus = 4, .xapic = true }, 1);
-	ASSERT_EQ(0, send_one_by_one(self->irqs, &spin));
-	irq_vm_halt(self->irqs->vm);
-	ASSERT_EQ(0, send_one_by_one(self->irqs, &halted));
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		connect(self->irqs, (struct irq_vm_config){ kinds[i].nr_vcpus, .xapic = true }, 1);
+		ASSERT_EQ(0, send_one_by_one(self->irqs, &kinds[i].spin));
+		irq_vm_halt(self->irqs->vm);
+		ASSERT_EQ(0, send_one_by_one(self->irqs, &kinds[i].halted));
+		device_irqs_disconnect(self->irqs);
+	}
 }
 
 /* Neither VFIO's loopback nor a write() is the device's MSI, on a vector that is else posted. */
 TEST_F(one_mode, a_signal_of_the_eventfd_is_injected_beside_msis)
 {
-	connect(self->irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
+	connect(self->irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
 	ASSERT_EQ(0, send_one_by_one(self->irqs, &fixed));
 	ASSERT_EQ(0, signal_eventfd(self->irqs, "VFIO's loopback", trigger_loopback));
 	ASSERT_EQ(0, signal_eventfd(self->irqs, "eventfd_write()", write_eventfd));
@@ -339,11 +340,11 @@ TEST_F(one_mode, every_nmi_is_remapped_and_leaves_later_msis_as_they_were)
 	static const struct phase nmi = { "as NMI", "an NMI cannot be posted" };
 	struct device_irqs *irqs = self->irqs;
 
-	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
 	ASSERT_EQ(0, send_one_by_one(irqs, &fixed));
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS; i++) {
-		irq_line_route(&irqs->irqs[0].line, i % 4, IRQ_COUNTER_NMI_VECTOR);
+		irq_line_route(&irqs->irqs[0].line, i % 2, IRQ_COUNTER_NMI_VECTOR);
 		ASSERT_EQ(0, send_one(irqs, &nmi));
 	}
 	ASSERT_EQ(0, conclude(irqs, &nmi));
@@ -353,19 +354,18 @@ TEST_F(one_mode, every_nmi_is_remapped_and_leaves_later_msis_as_they_were)
 /* A multicast reaches each vCPU of its set once, and never by the IOMMU, which knows but one. */
 TEST_F(one_mode, every_multicast_is_remapped_and_leaves_later_msis_as_they_were)
 {
-	static const struct phase multicast = { "fixed, to 3 of 4 vCPUs",
+	static const struct phase multicast = { "fixed, to 2 of 3 vCPUs",
 						"a multicast cannot be posted" };
 	struct device_irqs *irqs = self->irqs;
 	struct device_irq *irq = &irqs->irqs[0];
 
-	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 3 }, 1);
 	ASSERT_EQ(0, send_one_by_one(irqs, &fixed));
 	device_irqs_begin(irqs);
-	irq_line_route_message(&irq->line, msi_message_logical(0xb, irq->line.vector));
+	irq_line_route_message(&irq->line, msi_message_logical(0x5, irq->line.vector));
 	for (u32 i = 0; i < NR_MSIS; i++) {
 		irqs->expectation.irqs[0][irq->line.vector]++;
-		irqs->expectation.irqs[1][irq->line.vector]++;
-		irqs->expectation.irqs[3][irq->line.vector]++;
+		irqs->expectation.irqs[2][irq->line.vector]++;
 		device_irqs_raise(irqs, irq);
 		ASSERT_EQ(0, wait_counted(irqs, &multicast));
 	}
@@ -381,7 +381,7 @@ TEST_F(one_mode, a_lowest_priority_or_logical_msi_takes_the_path_of_a_fixed_one)
 	struct device_irqs *irqs = self->irqs;
 	struct irq_line *line = &irqs->irqs[0].line;
 
-	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, 1);
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 3 }, 1);
 	irq_line_route(line, 2, 0x61);
 	irq_line_route_message(line, msi_message_lowest_priority(1 << 2, 0x61));
 	ASSERT_EQ(0, send_some(irqs, &lowest));
@@ -406,15 +406,20 @@ TEST_F(one_mode, a_route_written_again_unchanged_changes_nothing)
 	ASSERT_EQ(0, conclude(irqs, &again));
 }
 
-/* Raises MSIs that must not reach the guest. Return: how many the host took. */
+/*
+ * Raises MSIs that must not reach the guest, each once the host has taken the one before: two
+ * that are pending in the host's APIC would be one. Return: how many the host took.
+ */
 static u64 raise_unrouted(struct device_irqs *irqs)
 {
 	struct device_irq *irq = &irqs->irqs[0];
 
 	device_irqs_begin(irqs);
-	for (u32 i = 0; i < NR_MSIS; i++)
+	for (u64 i = 1; i <= NR_MSIS; i++) {
 		device_irqs_raise(irqs, irq);
-	wait_for(delivery_probe_host_irqs(&irq->probe) == NR_MSIS, IRQ_MS);
+		if (!wait_for(delivery_probe_host_irqs(&irq->probe) == i, STRAY_MS))
+			break;
+	}
 	return delivery_probe_host_irqs(&irq->probe);
 }
 

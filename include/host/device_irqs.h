@@ -14,15 +14,15 @@
  * @line: into the VM
  * @device_vector: vector of the driver's irq index
  * @sent: MSIs since device_irqs_begin()
- * @probe: the host's count since then
- * @host_irqs_before: of that, before device_irqs_mark()
+ * @sent_before: of these, before device_irqs_mark()
+ * @probe: the host's count since device_irqs_begin()
  */
 struct device_irq {
 	struct irq_line line;
 	u32 device_vector;
 	u64 sent;
+	u64 sent_before;
 	struct delivery_probe probe;
-	u64 host_irqs_before;
 };
 
 /**
