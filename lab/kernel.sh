@@ -19,6 +19,8 @@ set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
 readonly here
+# shellcheck source=lab/progress.bash
+source "$here/progress.bash"
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
 # Not CC: that is for the programs, and two names of one compiler would make two kernels.
 readonly compiler=gcc
@@ -88,35 +90,13 @@ changed_since() {
 	[[ -n $found ]]
 }
 
-# progress LOG STEPS: shows how far a build is, once.
-progress() {
-	local done_steps percent
+# shellcheck disable=SC2317 # called by follow
+# percent LOG STEPS: how much of a build is done, by the lines it printed.
+percent() {
+	local percent
 
-	done_steps=$(wc -l <"$1")
-	percent=$((done_steps * 100 / $2))
-	((percent < 99)) || percent=99
-	printf 'kernel: %3d%%, %d:%02d' "$percent" $((SECONDS / 60)) $((SECONDS % 60)) >&2
-}
-
-# follow LOG STEPS: shows progress until make has ended. A terminal gets one line that changes, a
-# log a line now and then.
-follow() {
-	local next=0
-
-	while kill -0 "$make_pid" 2>/dev/null; do
-		if [[ -t 2 ]]; then
-			printf '\r' >&2
-			progress "$@"
-		elif ((SECONDS >= next)); then
-			progress "$@"
-			echo >&2
-			next=$((SECONDS + 20))
-		fi
-		sleep 0.5
-	done
-	if [[ -t 2 ]]; then
-		printf '\r\033[K' >&2
-	fi
+	percent=$(($(wc -l <"$1") * 100 / $2))
+	echo $((percent < 99 ? percent : 99))
 }
 
 # run_make DIR LOG STEPS ARGUMENT...: make in the build directory, with progress.
@@ -127,7 +107,7 @@ run_make() {
 	# Whoever ends this program ends make as well, which then removes what it has half made.
 	setpriv --pdeathsig TERM make -C "$dir" "$@" >>"$log" 2>&1 &
 	make_pid=$!
-	follow "$log" "$steps"
+	follow "$make_pid" kernel percent "$log" "$steps"
 	wait "$make_pid" || status=$?
 	make_pid=''
 	return "$status"
@@ -180,7 +160,7 @@ build() {
 	touch -r "$dir/began" "$dir/bzImage.new"
 	mv "$dir/bzImage.new" "$dir/bzImage"
 	options >"$dir/options"
-	say "built in $((SECONDS / 60)):$(printf '%02d' $((SECONDS % 60)))"
+	say "built in $(took)"
 }
 
 # of_tree TREE: the lab's kernel of the tree, built if need be.
