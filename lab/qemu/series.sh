@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Our changes to QEMU. patches/ has one file per commit, with its message and its changes to
-# files that QEMU has; files/ has the files that are new, under their paths in QEMU, so that they
-# can be read and reviewed as what they are. A line "New-file: PATH" in a patch, between its
-# message and its diff, says which commit brings which of them.
+# Our changes to QEMU. patches/ has one file per commit, with its message and what it changes;
+# files/ has the files that are new, whole, under their paths in QEMU and in their final state, so
+# that they can be read and reviewed as what they are. A line "New-file: PATH" in a patch, between
+# its message and its diff, says that the commit adds this file; what later commits change in it
+# is in their patches.
 #
 #   lab/qemu/series.sh apply SRC          puts the series into a source tree of the release
 #   lab/qemu/series.sh git SRC            ... and makes it a git repository, a commit per patch
 #   lab/qemu/series.sh export REPO RANGE  writes patches/ and files/ anew, from these commits
 #
-# export | git is what one does after working on it: change commits in such a repository, with
-# git's own tools, and export the branch. `git -C SRC format-patch release..` is the series as it
-# would be mailed. A new file is exported as the last commit leaves it, with the commit that adds
-# it: a commit that changes it later says so here, and is better merged into that one.
+# To work on the series, unpack the release, make it a git repository this way, change its commits
+# with git's own tools, and export `release..`. There `git format-patch release..` is the series
+# as it would be mailed.
 #
 # SERIES=DIR in the environment is where patches/ and files/ are, by default beside this program.
 #
@@ -22,6 +22,8 @@
 set -euo pipefail
 
 series=${SERIES:-$(dirname "$(realpath "$0")")}
+work=$(mktemp -d "${TMPDIR:-/tmp}/series.XXXXXX")
+trap 'rm -rf "$work"' EXIT
 
 usage() {
 	sed -n '/^# Our changes/,/^$/s/^# \{0,1\}//p' "$0"
@@ -40,44 +42,64 @@ patches() {
 	find "$series/patches" -name '[0-9]*.patch' | sort
 }
 
-# new_files PATCH: what of files/ comes with it.
+# new_files PATCH...: the files they add.
 new_files() {
-	sed -n '/^diff /q;s/^New-file: //p' "$1"
+	awk '/^diff / { nextfile } sub(/^New-file: /, "")' "$@"
 }
 
-# copy_files PATCH SRC
-copy_files() {
-	local path
-
-	for path in $(new_files "$1"); do
-		[[ -f $series/files/$path ]] || die "${1##*/} names a file that is not there: $path"
-		[[ ! -e $2/$path ]] || die "the tree has a $path already, so it is not the release."
-		install -D -m 644 "$series/files/$path" "$2/$path"
-	done
+# changes PATCH old|new: its changes to files that the release has, or that are new.
+changes() {
+	# shellcheck disable=SC2046 # a list of words
+	new_files $(patches) | awk -v wanted="$2" '
+		FNR == NR { is_new["b/" $0] = 1; next }
+		/^diff --git / { shown = ($4 in is_new ? "new" : "old") == wanted }
+		shown' - "$1"
 }
 
-# apply_patch PATCH SRC: no fuzz: a hook in the wrong place may well compile.
-apply_patch() {
+# patch_tree SRC PATCH [OPTION]: a patch from stdin. No fuzz: a hook in the wrong place may well
+# compile. PATCH is its name, for the message.
+patch_tree() {
 	local said
 
-	copy_files "$1" "$2"
-	grep -q '^diff ' "$1" || return 0
-	said=$(patch -d "$2" -p1 -N -F0 -f -r - --no-backup-if-mismatch <"$1" 2>&1) ||
-		die "${1##*/} does not apply to QEMU $(cat "$2/VERSION" 2>/dev/null || true):" \
+	said=$(patch -d "$1" -p1 -N -F0 -f -r - --no-backup-if-mismatch "${@:3}" 2>&1) ||
+		die "${2##*/} does not apply to QEMU $(cat "$1/VERSION" 2>/dev/null || true):" \
 			"$(grep -m 1 -iE 'fail|find|reject|malformed|garbage' <<<"$said")"
+}
+
+# copy_file FROM PATH SRC
+copy_file() {
+	[[ -f $1/$2 ]] || die "a patch names a file that is not there: $2"
+	[[ ! -e $3/$2 ]] || die "the tree has a $2 already, so it is not the release."
+	install -D -m 644 "$1/$2" "$3/$2"
 }
 
 check_tree() {
 	[[ -f $1/VERSION && -d $1/target/i386 ]] || die "$1 is not a source tree of QEMU."
-	[[ -n $(patches) ]] || die "there are no patches in $series/patches."
+	[[ -n $(patches 2>/dev/null) ]] || die "there are no patches in $series/patches."
 }
 
 apply() {
-	local patch
+	local patch path
 
 	check_tree "$1"
 	for patch in $(patches); do
-		apply_patch "$patch" "$1"
+		for path in $(new_files "$patch"); do
+			copy_file "$series/files" "$path" "$1"
+		done
+		changes "$patch" old >"$work/changes"
+		[[ ! -s $work/changes ]] || patch_tree "$1" "$patch" <"$work/changes"
+	done
+}
+
+# first_states: the new files in $work/first as they were added: their final state, and the later
+# changes taken back.
+first_states() {
+	local patch
+
+	cp -r "$series/files" "$work/first"
+	for patch in $(patches | sort -r); do
+		changes "$patch" new >"$work/changes"
+		[[ ! -s $work/changes ]] || patch_tree "$work/first" "$patch" -R <"$work/changes"
 	done
 }
 
@@ -89,18 +111,21 @@ commit() {
 
 # commit_patch PATCH SRC: the patch as a commit of its author's.
 commit_patch() {
-	local patch=$1 src=$2 message author date subject
+	local patch=$1 src=$2 path field
+	local -A info=()
 
-	message=$(mktemp)
-	{ git mailinfo "$message" /dev/null <"$patch" || true; } >"$message.info"
-	author="$(sed -n 's/^Author: //p' "$message.info") <$(sed -n 's/^Email: //p' "$message.info")>"
-	date=$(sed -n 's/^Date: //p' "$message.info")
-	subject=$(sed -n 's/^Subject: //p' "$message.info")
-	{ printf '%s\n\n' "$subject" && cat "$message"; } >"$message.info"
-	apply_patch "$patch" "$src"
+	while IFS=: read -r field path; do
+		info[$field]=${path# }
+	done < <(git mailinfo "$work/body" "$work/diff" <"$patch" | grep .)
+	for path in $(new_files "$patch"); do
+		copy_file "$work/first" "$path" "$src"
+	done
+	sed -n '/^diff --git/,$p' "$patch" >"$work/diff"
+	[[ ! -s $work/diff ]] || patch_tree "$src" "$patch" <"$work/diff"
 	git -C "$src" add -A .
-	commit "$src" --author "$author" --date "$date" -F "$message.info"
-	rm -f "$message" "$message.info"
+	{ printf '%s\n\n' "${info[Subject]}" && cat "$work/body"; } >"$work/message"
+	commit "$src" --author "${info[Author]} <${info[Email]}>" --date "${info[Date]}" \
+		-F "$work/message"
 }
 
 make_git() {
@@ -108,6 +133,7 @@ make_git() {
 
 	check_tree "$src"
 	[[ ! -e $src/.git ]] || die "$src is a git repository already."
+	first_states
 	git -C "$src" init -q
 	# Some of what a release holds its own .gitignore ignores.
 	git -C "$src" add -A -f .
@@ -118,32 +144,19 @@ make_git() {
 	done
 }
 
-# added REPO RANGE: the files that the commits add.
-added() {
-	git -C "$1" diff --no-renames --diff-filter=A --name-only "${2%..*}" "${2#*..}" | sort
-}
-
-# export_commit REPO COMMIT ADDED: the commit as a patch on stdout.
+# export_commit REPO COMMIT: the commit as a patch on stdout.
 export_commit() {
-	local repo=$1 commit=$2 path exclude=() files=()
+	local repo=$1 commit=$2 path exclude=()
+	local difference=(git -C "$repo" diff-tree -r --no-renames --no-ext-diff --abbrev=10)
 
-	for path in $3; do
-		exclude+=(":(exclude)$path")
-		git -C "$repo" diff-tree --quiet "$commit^" "$commit" -- "$path" || files+=("$path")
-	done
 	printf 'From %040d Mon Sep 17 00:00:00 2001\n%s\n---\n' 0 "$(git -C "$repo" show -s \
 		--format='From: %an <%ae>%nDate: %aD%nSubject: [PATCH] %s%n%n%b' "$commit")"
-	for path in "${files[@]}"; do
-		if git -C "$repo" cat-file -e "$commit^:$path" 2>/dev/null; then
-			say "$path is new in the series, and $(git -C "$repo" show -s --format=%s \
-				"$commit") changes it: merged into the commit that adds it"
-		else
-			echo "New-file: $path"
-		fi
+	for path in $("${difference[@]}" --diff-filter=A --name-only "$commit^" "$commit"); do
+		exclude+=(":(exclude)$path")
+		echo "New-file: $path"
 	done
 	echo
-	git -C "$repo" diff-tree -p --no-renames --no-ext-diff --abbrev=10 "$commit^" "$commit" \
-		-- . "${exclude[@]}"
+	"${difference[@]}" -p "$commit^" "$commit" -- . "${exclude[@]}"
 }
 
 # file_name REPO COMMIT NUMBER: as git format-patch would call it.
@@ -152,28 +165,24 @@ file_name() {
 }
 
 export_series() {
-	local repo=$1 range=$2 last=${2#*..} path number=0 commit new
-	local work=$series/.export.$$
+	local repo=$1 range=$2 last=${2#*..} path commits commit number=0
 
 	[[ $range == *..* ]] || die "RANGE is BASE..BRANCH, not '$range'."
-	last=${last:-HEAD}
-	new=$(added "$repo" "${range%..*}..$last") || die "$repo has no commits $range."
-	rm -rf "$work"
-	mkdir -p "$work/patches" "$work/files"
-	for path in $new; do
-		mkdir -p "$work/files/$(dirname "$path")"
-		git -C "$repo" show "$last:$path" >"$work/files/$path"
-	done
-	for commit in $(git -C "$repo" rev-list --reverse --no-merges "${range%..*}..$last"); do
+	commits=$(git -C "$repo" rev-list --reverse --no-merges "$range" -- || true)
+	[[ -n $commits ]] || die "$repo has no commits $range."
+	mkdir "$work"/{patches,files}
+	for commit in $commits; do
 		number=$((number + 1))
-		export_commit "$repo" "$commit" "$new" \
+		export_commit "$repo" "$commit" \
 			>"$work/patches/$(file_name "$repo" "$commit" "$number")"
 	done
-	((number)) || { rm -rf "$work"; die "there are no commits in $range."; }
+	for path in $(new_files "$work"/patches/*); do
+		mkdir -p "$work/files/$(dirname "$path")"
+		git -C "$repo" show "${last:-HEAD}:$path" >"$work/files/$path"
+	done
 	rm -rf "$series/patches" "$series/files"
 	mv "$work"/{patches,files} "$series/"
-	rmdir "$work"
-	say "$number patches and $(wc -w <<<"$new") new files in $series"
+	say "$number patches, $(find "$series/files" -type f | wc -l) new files in $series"
 }
 
 case ${1:-} in
