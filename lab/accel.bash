@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Chooses between KVM and TCG for the lab; boot.sh sources this file. TCG always works. KVM is
-# faster, and of use only where the lab's own KVM then runs a guest.
+# faster, and of use only where the lab's own KVM then runs a guest. Posting is emulated, by TCG.
 
 # ruled_out: whether nested virtualisation is impossible by what can be read about it; the reason
 # is left in why_not.
@@ -60,6 +60,11 @@ nested_works() {
 	[[ $(<"$answer") == yes ]]
 }
 
+# posts: whether the lab is to post interrupts.
+posts() {
+	((!no_posting)) && [[ $iommu == amd ]] && devices --can-post
+}
+
 # choose_accel: turns accel into tcg or kvm.
 choose_accel() {
 	local why_not=''
@@ -68,7 +73,8 @@ choose_accel() {
 	trial) accel=kvm ;;
 	auto)
 		accel=tcg
-		! nested_works || accel=kvm ;;
+		posts || ! nested_works || accel=kvm ;;
 	kvm) nested_works || die "--accel kvm is not possible: $why_not." ;;
 	esac
+	[[ $accel == tcg ]] || no_posting=1
 }

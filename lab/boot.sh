@@ -14,8 +14,8 @@ source "$here/watch.bash"
 source "$here/accel.bash"
 
 # What the options say; the names are those of the options.
-iommu=intel kernel='' accel=auto tcg_threads=single smp=4 memory=2G append='' timeout=600
-payload='' build='' log_dir='' shell=0 qemu=${QEMU:-qemu-system-x86_64}
+iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=2G append='' timeout=600
+payload='' build='' log_dir='' shell=0 no_posting=0 qemu=${QEMU:-qemu-system-x86_64}
 command=()
 
 qemu_pid=''
@@ -31,10 +31,13 @@ usage() {
 	  --kernel FILE       the bzImage to boot (lab/kernel.sh makes one)
 	  --log-dir DIR       where console.log, stdout.log, stderr.log and qemu.log go
 	  --iommu intel|amd   VT-d (default) or AMD-Vi
+	  --no-posting        no interrupt is posted, though QEMU could
 	  --accel auto|tcg|kvm
-	                      kvm needs nested virtualisation; auto (default) tries it
-	  --tcg-threads single|multi
-	                      one thread for all CPUs (default) or one for each
+	                      kvm needs nested virtualisation and posts nothing; auto (default)
+	                      tries it where nothing is to be posted
+	  --tcg-threads auto|single|multi
+	                      one thread for all CPUs or one for each; auto (default): for each
+	                      where QEMU does it without losing timers, that is in lab/qemu/
 	  --smp N             CPUs (default 4)
 	  --memory SIZE       memory (default 2G)
 	  --append ARGS       more kernel parameters
@@ -69,6 +72,7 @@ parse() {
 		case $1 in
 		--help) usage; exit 0 ;;
 		--shell) shell=1; shift; continue ;;
+		--no-posting) no_posting=1; shift; continue ;;
 		--) shift; break ;;
 		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
 			--timeout | --payload | --build | --log-dir | --qemu) ;;
@@ -86,8 +90,8 @@ parse() {
 check_options() {
 	[[ $iommu == intel || $iommu == amd ]] || die "--iommu is intel or amd, not '$iommu'."
 	[[ $accel =~ ^(auto|tcg|kvm|trial)$ ]] || die "--accel is auto, tcg or kvm, not '$accel'."
-	[[ $tcg_threads == single || $tcg_threads == multi ]] ||
-		die "--tcg-threads is single or multi, not '$tcg_threads'."
+	[[ $tcg_threads =~ ^(auto|single|multi)$ ]] ||
+		die "--tcg-threads is auto, single or multi, not '$tcg_threads'."
 	[[ $smp =~ ^[1-9][0-9]?$ ]] || die "--smp is a number of CPUs, not '$smp'."
 	[[ $timeout =~ ^[0-9]+$ ]] || die "--timeout is a number of seconds, not '$timeout'."
 	[[ -n $log_dir ]] || die "--log-dir DIR is missing."
@@ -102,10 +106,18 @@ check_options() {
 	flock -n "$log_lock" || die "another lab writes to $log_dir."
 }
 
+# devices ARGUMENT...: lab/devices.sh on the machine at hand.
+devices() {
+	local options=(--iommu "$iommu" --qemu "$qemu")
+
+	((!no_posting)) || options+=(--no-posting)
+	"$here/devices.sh" "${options[@]}" "$@"
+}
+
 # kernel_parameters: why each one:
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
 #   loglevel                warnings are on the console, chatter is not: the port is slow
-#   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
+#   tsc                     a check of a real machine's clock that an emulated one may fail
 #   cpu_init_udelay         pauses a real CPU needs to wake up
 #   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
@@ -113,10 +125,17 @@ check_options() {
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
-	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
+	parameters+=" cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1"
-	parameters+=" $("$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --parameters)"
+	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
+}
+
+# choose_threads: a stock QEMU loses a CPU's timer now and then when it runs several threads.
+choose_threads() {
+	[[ $tcg_threads == auto ]] || return 0
+	tcg_threads=single
+	! devices --can-post || tcg_threads=multi
 }
 
 machine_args() {
@@ -179,10 +198,10 @@ run_bound() {
 
 start_qemu() {
 	local -a args extra=()
-	local devices
+	local device_args
 
-	devices=$("$here/devices.sh" --iommu "$iommu" --qemu "$qemu" --args "$log_dir") || exit 2
-	mapfile -t args < <(machine_args && channel_args && echo "$devices")
+	device_args=$(devices --args "$log_dir") || exit 2
+	mapfile -t args < <(machine_args && channel_args && echo "$device_args")
 	read -r -a extra <<<"${QEMU_EXTRA:-}"
 	args+=(-kernel "$kernel" -initrd "$log_dir/.initramfs"
 		-append "$(kernel_parameters)" "${extra[@]}")
@@ -304,6 +323,7 @@ main() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	choose_accel
+	choose_threads
 	"$here/initramfs.sh" --out "$log_dir/.initramfs" "${options[@]}" -- "${command[@]}"
 
 	run_lab

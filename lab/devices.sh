@@ -4,11 +4,16 @@
 # The lab's IOMMU and PCI devices: which ones this QEMU offers, where they appear in the lab,
 # and the QEMU arguments that make them. One place knows all three, so they cannot disagree.
 #
-#   lab/devices.sh [--iommu intel|amd] [--qemu BIN]               lines of: NAME BDF
-#   lab/devices.sh [--iommu intel|amd] [--qemu BIN] --args DIR    QEMU arguments, one a line
-#   lab/devices.sh [--iommu intel|amd] [--qemu BIN] --parameters  kernel parameters
+#   lab/devices.sh [OPTION]...               lines of: NAME BDF
+#   lab/devices.sh [OPTION]... --args DIR    QEMU arguments, one a line
+#   lab/devices.sh [OPTION]... --parameters  kernel parameters
+#   lab/devices.sh [OPTION]... --can-post    status 0 if it is a QEMU with the series of lab/qemu/,
+#                                            otherwise 1
 #
-# DIR is where the NVMe device's medium is made. Exit codes: 0, 2 usage or environment.
+#   --iommu intel|amd, --qemu BIN
+#   --no-posting    the AMD-Vi model posts no interrupt, though it could
+#
+# DIR is where the NVMe device's medium is made. Exit codes: 0, 1 see above, 2 usage or environment.
 
 set -euo pipefail
 
@@ -43,6 +48,12 @@ takes_eim() {
 		-device intel-iommu,intremap=on,eim=on >/dev/null 2>&1
 }
 
+# can_post: whether it is a QEMU with the series of lab/qemu/, which brings the property gamsup. It
+# then has the series' repairs too, for both IOMMUs.
+can_post() {
+	grep -qx 'can post' "$answers"
+}
+
 # ask QEMU IOMMU: sets answers to a file that says which of our devices the QEMU has, with the
 # properties of its IOMMU device. Starting QEMU this often takes a while, so the file is kept.
 # Asked for one device at a time, because the list of all of them loads every module.
@@ -64,6 +75,9 @@ ask() {
 			echo "device $device" >>"$answers.$$"
 		fi
 	done
+	if "$qemu" -device amd-iommu,help 2>/dev/null | grep -q '^ *gamsup='; then
+		echo "can post" >>"$answers.$$"
+	fi
 	if [[ $model == intel-iommu ]] && takes_eim "$qemu"; then
 		echo "eim with TCG" >>"$answers.$$"
 	fi
@@ -81,15 +95,19 @@ place_of() {
 	done
 }
 
-# Under VT-d each device sits behind a root port of its own, which gives it a bus to reset. The
-# firmware numbers the buses in the order of the ports. The AMD-Vi model translates the DMA of
-# a device behind a root port by the wrong entry of its device table, so there they sit on the
+# Each device sits behind a root port of its own, which gives it a bus to reset. The firmware
+# numbers the buses in the order of the ports. The AMD-Vi model of a stock QEMU translates the DMA
+# of a device behind a root port by the wrong entry of its device table, so there they sit on the
 # root bus.
+behind_ports() {
+	[[ $iommu == intel ]] || can_post
+}
+
 bdf_of() {
 	local place
 
 	place=$(place_of "$1")
-	if [[ $iommu == intel ]]; then
+	if behind_ports; then
 		printf '0000:%02x:00.0\n' "$((place + 1))"
 	else
 		printf '0000:00:%02x.0\n' "$((place + 8))"
@@ -113,7 +131,7 @@ device_args() {
 	local device=$1 medium=$2/nvme.img place at file
 
 	place=$(place_of "$device")
-	if [[ $iommu == intel ]]; then
+	if behind_ports; then
 		at=bus=port$place
 	else
 		at=bus=pcie.0,addr=$(printf '%x' "$((place + 8))").0
@@ -132,13 +150,21 @@ device_args() {
 	esac
 }
 
-# kernel_parameters: intel_iommu=on, for a kernel whose default is off. The releases of QEMU whose
-# AMD-Vi has xtsup set the IOAPIC up too early, and its interrupts go nowhere.
+# kernel_parameters:
+#   intel_iommu     for a kernel whose default is off
+#   kvm_amd.avic    for a kernel whose default is off: without AVIC nothing is posted
+#   no_timer_check, lab.no_intx
+#                   the stock releases of QEMU whose AMD-Vi has xtsup set the IOAPIC up too early,
+#                   and its interrupts, the timer's among them, go nowhere
 kernel_parameters() {
 	if [[ $iommu == intel ]]; then
-		echo intel_iommu=on
+		echo intel_iommu=on no_timer_check
+	elif can_post; then
+		((!posting)) || echo kvm_amd.avic=1
 	elif iommu_takes xtsup; then
-		echo lab.no_intx=1
+		echo no_timer_check lab.no_intx=1
+	else
+		echo no_timer_check
 	fi
 }
 
@@ -155,6 +181,9 @@ iommu_args() {
 	if iommu_takes xtsup; then
 		options+=,xtsup=on
 	fi
+	if can_post && ((posting)); then
+		options+=,gamsup=on
+	fi
 	printf '%s\n' -device "amd-iommu,$options"
 	# Linux trusts AMD's interrupt remapping only if the IOAPIC's source id is the address of
 	# an SMBus or ISA bridge. QEMU says 00:14.0 and has nothing there, so this poses as one.
@@ -163,13 +192,15 @@ iommu_args() {
 }
 
 main() {
-	local qemu=${QEMU:-qemu-system-x86_64} dir='' device path parameters=''
+	local qemu=${QEMU:-qemu-system-x86_64} dir='' device path wanted=''
 	iommu=intel
+	posting=1
 
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--help) usage; exit 0 ;;
-		--parameters) parameters=1; shift; continue ;;
+		--no-posting) posting=0; shift; continue ;;
+		--parameters | --can-post) wanted=$1; shift; continue ;;
 		--iommu | --qemu | --args)
 			[[ $# -ge 2 ]] || die "$1 needs a value." ;;
 		*) die "unknown argument '$1'." ;;
@@ -185,10 +216,14 @@ main() {
 	path=$(type -P "$qemu") || die "there is no $qemu: install the package qemu-system-x86."
 
 	ask "$path" "$iommu-iommu"
-	if [[ -n $parameters ]]; then
+	case $wanted in
+	--parameters)
 		kernel_parameters
-		return
-	fi
+		return ;;
+	--can-post)
+		can_post || exit 1
+		return ;;
+	esac
 	if [[ -z $dir ]]; then
 		for device in "${known[@]}"; do
 			! has_device "$device" || echo "$device $(bdf_of "$device")"
@@ -196,7 +231,7 @@ main() {
 		return
 	fi
 	iommu_args
-	[[ $iommu == amd ]] || port_args
+	! behind_ports || port_args
 	for device in "${known[@]}"; do
 		! has_device "$device" || device_args "$device" "$dir"
 	done
