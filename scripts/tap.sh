@@ -35,6 +35,13 @@ tap_result()
 	printf 'not ok %d %s\n' "$tap_count" "$name"
 }
 
+# tap_skip NAME REASON
+tap_skip()
+{
+	tap_count=$((tap_count + 1))
+	printf 'ok %d %s # SKIP %s\n' "$tap_count" "$1" "$2"
+}
+
 # Ends the program with the exit status that goes with the results.
 tap_end()
 {

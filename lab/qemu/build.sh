@@ -7,8 +7,9 @@
 #   lab/qemu/build.sh           builds it unless that was done
 #   lab/qemu/build.sh --auto    the same, but what is in the way is one sentence on stdout, and
 #                               what was in the way within the last day is not tried again
-#   lab/qemu/build.sh --built   prints the path if it is built; otherwise nothing, status 1
-#   lab/qemu/build.sh --source  prints the path of the release's tarball in the cache; as --built
+#   lab/qemu/build.sh --built   prints the path if it is built; otherwise status 1, and what was
+#                               in the way within the last day
+#   lab/qemu/build.sh --source  prints the path of the release's tarball in the cache, or status 1
 #
 # It is one release of QEMU with the series in patches/ and files/ (see series.sh), built for
 # x86_64 with no more than the lab needs. The source is Debian's source package, got and verified
@@ -315,16 +316,16 @@ prune() {
 		-exec rm -rf {} +
 }
 
-# failed_today: why --auto does not try again.
+# failed_today: whether there is a reason not to try again by oneself.
 failed_today() {
-	[[ -n $auto && -n $(find "$made.failed" -mmin -1440 2>/dev/null) ]]
+	[[ -n $(find "$made.failed" -mmin -1440 2>/dev/null) ]]
 }
 
 provide() {
 	if ! is_built; then
 		[[ -z ${QEMU_SRC:-} || -e $QEMU_SRC ]] || die "QEMU_SRC: there is no $QEMU_SRC."
 		mkdir -p "$cache"
-		! failed_today || die "$(<"$made.failed")"
+		[[ -z $auto ]] || ! failed_today || die "$(<"$made.failed")"
 		exec 9>"$cache/.lock"
 		if ! flock -n 9; then
 			say "another run is building QEMU, waiting for it"
@@ -349,7 +350,12 @@ main() {
 	case ${1:-} in
 	--help) usage ;;
 	--auto) auto=1 && provide ;;
-	--built) is_built && printf '%s\n' "$made/qemu-system-x86_64" ;;
+	--built)
+		if ! is_built; then
+			! failed_today || cat "$made.failed"
+			exit 1
+		fi
+		printf '%s\n' "$made/qemu-system-x86_64" ;;
 	--source) cached_tarball ;;
 	'') provide ;;
 	*) die "unknown argument '$1', see --help." ;;

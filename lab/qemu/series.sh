@@ -44,7 +44,10 @@ patches() {
 
 # new_files PATCH...: the files they add.
 new_files() {
-	awk '/^diff / { nextfile } sub(/^New-file: /, "")' "$@"
+	awk 'FNR == 1 { below = 0 }
+		/^---$/ { below = 1 }
+		/^diff --git / { nextfile }
+		below && sub(/^New-file: /, "")' "$@"
 }
 
 # changes PATCH old|new: its changes to files that the release has, or that are new.
