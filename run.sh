@@ -32,9 +32,11 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --seed N            repeat the random choices of a run
   --log-dir DIR       default: build/log/DATE
   --no-install        never install a package
+  --posting           insist on a lab that posts interrupts; --no-posting: none
 In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
   --shell, --append PARAMETERS, --accel auto|tcg|kvm, --tcg-threads single|multi
-Environment: KSRC, a kernel tree to build with; QEMU; VFIO_SELFTESTS_BDF, as -d.
+Environment: KSRC, a kernel tree to build with; QEMU, the one to use; QEMU_SRC,
+  what to build one that posts from; VFIO_SELFTESTS_BDF, as -d.
 
 Exit status: 0 passed, 1 failed, 2 usage or environment, 4 nothing but skips.
 END
@@ -52,18 +54,15 @@ iommu_mode=
 timeout_percent=100
 seed=
 log_dir=
-no_install=
 # Of --from, which only the run.sh outside of the lab gives to the one inside.
 first=0
-lab_iommu=intel
 lab_user_kernel=
 lab_wanted=nvme
 lab_shell=
 lab_append=()
 # The first option given that has a meaning only in the lab.
 lab_only=
-lab_accel=auto
-lab_threads=single
+lab_threads=auto
 
 lab_options='--iommu --kernel --lab-device --append --accel --tcg-threads'
 
@@ -122,7 +121,7 @@ take_value_option()
 	--lab-device) lab_wanted=$value ;;
 	--append) lab_append+=("$value") ;;
 	--accel) one_of "$option" "$value" auto tcg kvm && lab_accel=$value ;;
-	--tcg-threads) one_of "$option" "$value" single multi && lab_threads=$value ;;
+	--tcg-threads) one_of "$option" "$value" auto single multi && lab_threads=$value ;;
 	esac
 }
 
@@ -137,6 +136,8 @@ take_options()
 		--dry-run) dry_run=1 ;;
 		--no-install) no_install=1 ;;
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
+		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
+		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
 		-d | --iommu-mode | --timeout | --seed | --log-dir | --from | --iommu | --kernel | \
 			--lab-device | --append | --accel | --tcg-threads)
 			(($# > 1)) || die "$1 needs a value, see --help"
@@ -201,6 +202,7 @@ conclude()
 	4) verdict=SKIP ;;
 	*) verdict=ERROR ;;
 	esac
+	scripts/delivery-summary "$ktap_log" >&2
 	note "$verdict: $(scripts/ktap-summary "$ktap_log") in $(($(uptime_seconds) - began)) s;" \
 		"log: ${log_dir#"$here"/}"
 }
@@ -243,7 +245,7 @@ run_here()
 		die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
 	host_check "$force" "$dry_run" "${devices[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then
-		prepare build
+		lab_prepare build || exit 2
 		make_log_dir
 		lab_build "$log_dir/build.log"
 	fi
@@ -266,11 +268,6 @@ run_here()
 
 # In the lab ---------------------------------------------------------------------------------------
 
-prepare()
-{
-	scripts/install-deps ${no_install:+--no-install} "$@" || exit 2
-}
-
 # What the run.sh inside the lab is told.
 compose_lab_options()
 {
@@ -283,9 +280,12 @@ compose_lab_options()
 	[[ -z $iommu_mode ]] || lab_run_options+=(--iommu-mode "$iommu_mode")
 	lab_run_options+=("${tests[@]}" -- "${arguments[@]}")
 	lab_boot_options=(--iommu "$lab_iommu" --accel "$lab_accel" --tcg-threads "$lab_threads")
+	[[ $lab_posting != no ]] || lab_boot_options+=(--no-posting)
 	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
-	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}")
+	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}"
+		"$(lab_describe_qemu)")
+	lab_boot_options+=(--qemu "$lab_qemu")
 }
 
 lab_dry_run()
@@ -293,6 +293,10 @@ lab_dry_run()
 	local kernel=${lab_user_kernel:+--user $lab_user_kernel}
 
 	note "would run: scripts/install-deps ${no_install:+--no-install }build lab"
+	if [[ $lab_qemu == */build.sh* ]]; then
+		note "would run: scripts/install-deps ${no_install:+--no-install }posting"
+		note "would run: lab/qemu/build.sh"
+	fi
 	note "would run: make KSRC=\$(scripts/kernel-tree)"
 	note "would run: lab/kernel.sh ${kernel:-\$(scripts/kernel-tree)}"
 	note "would run: lab/boot.sh ${lab_boot_options[*]} --kernel BZIMAGE --log-dir DIR --" \
@@ -306,11 +310,13 @@ run_in_lab()
 	[[ -e Makefile && -e lab/boot.sh ]] ||
 		die "there is no lab in a tree of copied programs: name a device with -d"
 	if [[ -n $dry_run ]]; then
+		lab_choose_qemu dry
 		compose_lab_options
 		lab_dry_run
 		exit 0
 	fi
-	prepare build lab
+	lab_prepare build lab || exit 2
+	lab_choose_qemu
 	found=$(lab_devices "$lab_iommu" "$lab_wanted")
 	mapfile -t devices <<<"$found"
 	make_log_dir
@@ -335,6 +341,7 @@ main()
 	take_options "$@"
 	cd "$here"
 	check_tests
+	lab_check_posting
 	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
 	repeat=./run.sh
 	if [[ -z $seed ]]; then

@@ -17,7 +17,14 @@ lab_stalled=99
 lab_health=the_lab_kernel_reported_no_problem
 
 # From run.sh's options.
+no_install=
 lab_qemu=${QEMU:-qemu-system-x86_64}
+lab_accel=auto
+lab_iommu=
+# yes, no, or empty: if it can be had.
+lab_posting=
+# Why nothing will be posted, empty if it will be.
+lab_no_posting=
 lab_comments=()
 lab_boot_options=()
 lab_run_options=()
@@ -67,6 +74,108 @@ lab_build()
 	lab_must scripts/kernel-tree
 	export KSRC=$lab_output
 	lab_step "$1" lab_make || die "the build failed, see $1"
+}
+
+lab_prepare()
+{
+	scripts/install-deps ${no_install:+--no-install} "$@"
+}
+
+# lab_posting_packages: gets what a build of our QEMU takes, or leaves in $lab_no_posting what is
+# missing, where it may not be installed.
+lab_posting_packages()
+{
+	lab_no_posting=$(scripts/install-deps --no-install posting 2>&1) && return
+	lab_no_posting=${lab_no_posting#*: }
+	[[ -z $no_install ]] && ((EUID == 0)) && type -P apt-get >/dev/null || return 1
+	lab_no_posting="the packages that building its QEMU takes cannot be installed"
+	lab_prepare posting
+}
+
+# lab_own_qemu: the QEMU of lab/qemu/ into $lab_qemu, built if need be; otherwise it leaves in
+# $lab_no_posting what is in the way, and a stock QEMU does. --posting insists.
+lab_own_qemu()
+{
+	if lab_output=$(lab/qemu/build.sh --built); then
+		lab_qemu=$lab_output
+	elif [[ $lab_posting == yes ]]; then
+		lab_prepare posting || exit 2
+		lab_must lab/qemu/build.sh
+		lab_qemu=$lab_output
+	elif [[ -n $lab_output ]]; then
+		lab_no_posting="$lab_output (tried today; --posting tries again)"
+	elif lab_posting_packages; then
+		lab_no_posting=
+		if lab_step - lab/qemu/build.sh --auto; then
+			lab_qemu=$lab_output
+		else
+			lab_no_posting=${lab_output:-lab/qemu/build.sh ended with $child_status}
+		fi
+	fi
+}
+
+# lab_cannot_post: why the options alone rule it out; nothing if they do not.
+lab_cannot_post()
+{
+	if [[ $lab_posting == no ]]; then
+		printf -- '--no-posting'
+	elif [[ $lab_iommu == intel ]]; then
+		printf 'only the AMD-Vi model can, not VT-d'
+	elif [[ $lab_accel == kvm ]]; then
+		printf 'it takes emulation, not --accel kvm'
+	fi
+}
+
+# lab_check_posting: gives up if --posting is contradicted.
+lab_check_posting()
+{
+	local reason
+
+	reason=$(lab_cannot_post)
+	[[ $lab_posting != yes || -z $reason ]] || die "--posting: $reason"
+}
+
+# lab_check_given_qemu: whether $QEMU posts.
+lab_check_given_qemu()
+{
+	local status=0
+
+	lab/devices.sh --qemu "$lab_qemu" --can-post || status=$?
+	((status < 2)) || exit 2
+	((status == 0)) && return
+	lab_no_posting="QEMU=$QEMU cannot"
+	[[ $lab_posting != yes ]] || die "--posting: $lab_no_posting"
+}
+
+# lab_choose_qemu [dry]: settles which QEMU and which IOMMU it is to be, and whether it posts.
+lab_choose_qemu()
+{
+	lab_no_posting=$(lab_cannot_post)
+	if [[ -n ${QEMU:-} ]]; then
+		[[ -n $lab_no_posting ]] || lab_check_given_qemu
+	elif [[ -z $lab_no_posting && -n ${1:-} ]]; then
+		lab_qemu="\$(lab/qemu/build.sh)"
+	elif [[ -z $lab_no_posting ]]; then
+		lab_own_qemu
+	elif [[ $lab_posting != no ]] && lab_output=$(lab/qemu/build.sh --built); then
+		# It posts nothing then, but some defects of the stock one are mended in it.
+		lab_qemu=$lab_output
+	fi
+	if [[ -z $lab_iommu ]]; then
+		lab_iommu=$([[ -n $lab_no_posting ]] && echo intel || echo amd)
+	fi
+	[[ -z $lab_no_posting ]] || note "this lab will post no interrupt: $lab_no_posting"
+}
+
+# lab_describe_qemu: for the head of the document.
+lab_describe_qemu()
+{
+	local version
+
+	version=$("$lab_qemu" --version 2>/dev/null | sed -n '1s/^QEMU emulator version //p' || true)
+	printf 'QEMU: %s, %s: %s' "$lab_qemu" "${version:-unknown}" \
+		"${lab_no_posting:+posts nothing, $lab_no_posting}"
+	[[ -n $lab_no_posting ]] || printf 'posts interrupts of devices'
 }
 
 # lab_kernel USER_KERNEL: leaves the bzImage to boot in $lab_output.
