@@ -49,7 +49,6 @@ tests=()
 arguments=()
 force=
 action=run
-dry_run=
 iommu_mode=
 timeout_percent=100
 seed=
@@ -310,7 +309,7 @@ run_in_lab()
 	[[ -e Makefile && -e lab/boot.sh ]] ||
 		die "there is no lab in a tree of copied programs: name a device with -d"
 	if [[ -n $dry_run ]]; then
-		lab_choose_qemu dry
+		lab_choose_qemu
 		compose_lab_options
 		lab_dry_run
 		exit 0

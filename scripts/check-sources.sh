@@ -3,10 +3,11 @@
 # Sourced by scripts/check: what can be said of the sources without running them. Each check prints
 # what is wrong, one finding a line, and nothing if all is well. They run in the top directory.
 
+# Without what is QEMU's to judge, by tests/unit/qemu_series_test.sh.
 source_files()
 {
 	find .ci bench drivers guest host include lab lib scripts tests run.sh Makefile -type f |
-		grep -vE '\.(md|orig|rej)$|~$|/\.[^/]*$' | sort
+		grep -vE '\.(md|orig|rej)$|~$|/\.[^/]*$|^lab/qemu/(files|patches)/' | sort
 }
 
 c_sources()

@@ -17,6 +17,7 @@ lab_stalled=99
 lab_health=the_lab_kernel_reported_no_problem
 
 # From run.sh's options.
+dry_run=
 no_install=
 lab_qemu=${QEMU:-qemu-system-x86_64}
 lab_accel=auto
@@ -147,13 +148,13 @@ lab_check_given_qemu()
 	[[ $lab_posting != yes ]] || die "--posting: $lab_no_posting"
 }
 
-# lab_choose_qemu [dry]: settles which QEMU and which IOMMU it is to be, and whether it posts.
+# lab_choose_qemu: settles which QEMU and which IOMMU it is to be, and whether it posts.
 lab_choose_qemu()
 {
 	lab_no_posting=$(lab_cannot_post)
 	if [[ -n ${QEMU:-} ]]; then
 		[[ -n $lab_no_posting ]] || lab_check_given_qemu
-	elif [[ -z $lab_no_posting && -n ${1:-} ]]; then
+	elif [[ -z $lab_no_posting && -n $dry_run ]]; then
 		lab_qemu="\$(lab/qemu/build.sh)"
 	elif [[ -z $lab_no_posting ]]; then
 		lab_own_qemu

@@ -13,8 +13,9 @@ CONFIG_HPET=y
 CONFIG_VTD=y
 CONFIG_AMD_IOMMU=y
 
-# Buses: ports, a bridge without ACS, a switch.
+# Buses: ports, a bridge without ACS, a switch. The second bridge uses code of the first.
 CONFIG_PCIE_PORT=y
+CONFIG_PCI_BRIDGE=y
 CONFIG_PCIE_PCI_BRIDGE=y
 CONFIG_XIO3130=y
 

@@ -177,6 +177,9 @@ test_usage()
 	refused a_missing_bdf_is_told "-d needs a value" -d
 	refused an_empty_bdf_is_malformed "'' is no PCI address" -d ""
 	refused a_lab_option_with_a_device_is_told "--iommu is for the lab" --iommu amd -d "$bdf"
+	refused posting_under_vtd_is_told "only the AMD-Vi model can" --posting --iommu intel
+	refused posting_under_kvm_is_told "takes emulation" --accel kvm --posting
+	refused posting_with_a_device_is_told "--posting is for the lab" --posting -d "$bdf"
 	refused a_tree_without_a_lab_asks_for_a_device "name a device with -d" plain_test
 	ask --help
 	result help_fits_one_screen "$(awk 'length > 80 { print "wide: " $0 }
@@ -241,6 +244,68 @@ test_device_in_use()
 	mkdir -p "$machine/run/kvm-vfio-tests/$bdf"
 	printf '1 1\n' >"$machine/run/kvm-vfio-tests/$bdf/owner"
 	refused what_a_killed_run_left_is_told "--restore" -d "$bdf"
+}
+
+# build_says WORDS STATUS: what lab/qemu/build.sh of the made-up tree has to say, --built apart.
+build_says()
+{
+	cat >"$tree/lab/qemu/build.sh" <<-END
+	#!/bin/sh
+	echo "\$1" >>$work/asked
+	[ "\$1" != --built ] || exit 1
+	echo "$1" | tee /dev/stderr
+	exit $2
+	END
+	chmod +x "$tree/lab/qemu/build.sh"
+}
+
+# chosen NAME STATUS PATTERN ARGUMENT...: a line of stderr matches; the lab itself is too small to
+# boot.
+chosen()
+{
+	local name=$1 expected=$2 pattern=$3 why=''
+
+	shift 3
+	: >"$work/asked"
+	ask --no-install --log-dir "$work/log" "$@" plain_test
+	((status == expected)) || why="exit status $status, not $expected"
+	grep -qE -e "$pattern" <<<"$err$out" || why="no line matches $pattern"
+	result "$name" "$why"
+}
+
+# Which QEMU it is to be. Everything that takes time is made up: the lab says how it was called.
+test_choice_of_qemu()
+{
+	local posting="^lab: --iommu amd .*--qemu $work/ours" none='will post no interrupt: '
+
+	mkdir -p "$tree/lab/qemu" "$tree/tests"
+	: >"$tree/tests/plain_test.sh"
+	printf 'all:\n' >"$tree/Makefile"
+	printf '#!/bin/sh\n' >"$tree/scripts/install-deps"
+	printf '#!/bin/sh\necho /no/tree\n' >"$tree/scripts/kernel-tree"
+	printf '#!/bin/sh\necho /no/kernel\n' >"$tree/lab/kernel.sh"
+	printf '#!/bin/sh\necho "lab: $*" >&2\nexit 2\n' >"$tree/lab/boot.sh"
+	cat >"$tree/lab/devices.sh" <<-'END'
+	#!/bin/sh
+	case "$*" in
+	*ours*--can-post*) exit 0 ;;
+	*--can-post*) exit 1 ;;
+	esac
+	echo nvme 0000:01:00.0
+	END
+	chmod +x "$tree"/{scripts,lab}/*
+	build_says "$work/ours" 0
+
+	chosen a_lab_that_posts_is_the_default 2 "$posting"
+	chosen no_posting_takes_the_stock_qemu 2 "$none--no-posting" --no-posting
+	result no_posting_builds_none "$(grep -v built "$work/asked" || true)"
+	chosen vtd_posts_none 2 "${none}only the AMD-Vi" --iommu intel
+	QEMU=$work/ours chosen a_given_qemu_may_post 2 "$posting"
+	QEMU=/bin/true chosen a_given_qemu_may_not_post 2 "${none}QEMU=/bin/true cannot"
+	QEMU=/bin/true chosen posting_is_demanded_of_a_given_qemu 2 'QEMU=/bin/true cannot' --posting
+	build_says "there is no moon" 2
+	chosen a_lab_that_cannot_be_had_is_told 2 "${none}there is no moon"
+	chosen posting_that_cannot_be_had_ends_it 2 'there is no moon' --posting
 }
 
 test_verdicts()
@@ -320,10 +385,11 @@ test_signals()
 
 make_tree
 tap_begin
-tap_plan 65
+tap_plan 77
 test_usage
 test_device_checks
 test_device_in_use
 test_verdicts
 test_signals
+test_choice_of_qemu
 tap_end

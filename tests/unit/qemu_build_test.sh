@@ -101,7 +101,7 @@ built()
 	tap_result "$name" "$why" "$(<"$work/err")"
 }
 
-# refused NAME SENTENCE PLACE ARGUMENT...: status 2, the sentence in file `out` or at the end of `err`.
+# refused NAME SENTENCE out|err ARGUMENT...: status 2, and the sentence is the last line there.
 refused()
 {
 	local name=$1 sentence=$2 place=$3 why=''
