@@ -53,17 +53,21 @@ host_iommu()
 	printf 'none'
 }
 
+# The module, and the parameters on which posting depends; the second is new in Linux 6.16.
 host_kvm()
 {
-	local module=kvm_intel parameter=enable_apicv
+	local module=kvm_intel parameter=enable_apicv file
 
 	if grep -qw svm /proc/cpuinfo; then
 		module=kvm_amd
 		parameter=avic
 	fi
 	[[ -e /sys/module/$module ]] || { printf 'none' && return; }
-	printf '%s, %s=%s' "$module" "$parameter" \
-		"$(cat "/sys/module/$module/parameters/$parameter" 2>/dev/null || printf '?')"
+	printf '%s' "$module"
+	for parameter in "$parameter" enable_device_posted_irqs; do
+		file=/sys/module/$module/parameters/$parameter
+		[[ ! -r $file ]] || printf ', %s=%s' "$parameter" "$(<"$file")"
+	done
 }
 
 # What a reader needs to know about where the results come from, one fact a line.
