@@ -88,8 +88,8 @@ key() {
 	{
 		printf '%s\n' "$release" "${options[@]}"
 		gcc --version 2>/dev/null | head -n 1
-		cd "$here" && find patches files devices.mak -type f -print0 | sort -z |
-			xargs -0 sha256sum
+		cd "$here" && find . -type f \( -path './patches/*' -o -path './files/*' \
+			-o -name devices.mak \) -print0 | sort -z | xargs -0 sha256sum
 		given_source
 	} | sha256sum | cut -c 1-16
 }
