@@ -173,7 +173,8 @@ lab_describe_qemu()
 {
 	local version
 
-	version=$("$lab_qemu" --version 2>/dev/null | sed -n '1s/^QEMU emulator version //p' || true)
+	version=$("$lab_qemu" --version 2>/dev/null |
+		sed -n '1s/^QEMU emulator version //p' || true)
 	printf 'QEMU: %s, %s: %s' "$lab_qemu" "${version:-unknown}" \
 		"${lab_no_posting:+posts nothing, $lab_no_posting}"
 	[[ -n $lab_no_posting ]] || printf 'posts interrupts of devices'

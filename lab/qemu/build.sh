@@ -130,7 +130,7 @@ prepare_apt() {
 
 	[[ -z $apt_is_ready ]] || return 0
 	type -P apt-get >/dev/null ||
-		fail "there is no source of QEMU $release: no apt-get here, and QEMU_SRC names none."
+		fail "there is no source of QEMU $release: no apt-get, and QEMU_SRC names none."
 	[[ -r $keyring ]] || fail "apt cannot verify Debian's source of QEMU without $keyring:" \
 		"install the package debian-archive-keyring."
 	mirror=$(mirror)
@@ -163,8 +163,8 @@ fetch_source() {
 
 	prepare_apt
 	version=$(archived_version)
-	[[ -n $version ]] || fail "the archive has no QEMU ${release%.*} any more, which the series" \
-		"is for; QEMU_SRC names a tree or a tarball of it."
+	[[ -n $version ]] || fail "the archive has no QEMU ${release%.*} any more, which the" \
+		"series is for; QEMU_SRC names a tree or a tarball of it."
 	[[ $version == "$debian_version" ]] ||
 		say "the archive no longer has QEMU $debian_version, trying the series on $version"
 	rm -rf "$source.new"

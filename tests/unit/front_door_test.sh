@@ -302,7 +302,7 @@ test_choice_of_qemu()
 	chosen vtd_posts_none 2 "${none}only the AMD-Vi" --iommu intel
 	QEMU=$work/ours chosen a_given_qemu_may_post 2 "$posting"
 	QEMU=/bin/true chosen a_given_qemu_may_not_post 2 "${none}QEMU=/bin/true cannot"
-	QEMU=/bin/true chosen posting_is_demanded_of_a_given_qemu 2 'QEMU=/bin/true cannot' --posting
+	QEMU=/bin/true chosen posting_is_demanded_of_a_given_qemu 2 '/bin/true cannot' --posting
 	build_says "there is no moon" 2
 	chosen a_lab_that_cannot_be_had_is_told 2 "${none}there is no moon"
 	chosen posting_that_cannot_be_had_ends_it 2 'there is no moon' --posting

@@ -28,8 +28,8 @@ script()
 make_source()
 {
 	rm -rf "$work/source"
-	mkdir -p "$work/source"/{hw/i386,target/i386,configs/devices/x86_64-softmmu,pc-bios,roms,.git}
-	mkdir -p "$work/source/python/wheels"
+	mkdir -p "$work/source"/{hw/i386,target/i386,pc-bios,roms,.git,python/wheels}
+	mkdir -p "$work/source/configs/devices/x86_64-softmmu"
 	: >"$work/source/python/wheels/meson-1.5.0-py3-none-any.whl"
 	echo 10.0.13 >"$work/source/VERSION"
 	echo stock >"$work/source/hw/i386/amd_iommu.c"
@@ -109,7 +109,7 @@ refused()
 	shift 3
 	ask "$@"
 	((status == 2)) || why="exit status $status"
-	tail -n 1 "$work/$place" | grep -qe "$sentence" || why="std$place does not end with: $sentence"
+	tail -n 1 "$work/$place" | grep -qe "$sentence" || why="std$place lacks: $sentence"
 	[[ $place == out || ! -s $work/out ]] || why="something is on stdout"
 	tap_result "$name" "$why" "$(cat "$work/out" "$work/err")"
 }
