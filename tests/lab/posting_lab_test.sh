@@ -85,13 +85,17 @@ fault()
 }
 
 tap_begin
+lab ''
+if ((status == 2)); then
+	printf '1..0 # SKIP %s\n' "$(tail -n 1 "$work/err")"
+	exit 4
+fi
 tap_plan 10
 
-lab ''
 result the_test_passes_and_proves_that_msis_are_posted 0 \
 	', posted \(host irqs \+0, GA log \+[1-9]' \
 	'as NMI: .* remapped \(host irqs \+8' 'APICv inhibited: .* remapped' \
-	'APICv released: .* posted' '!although' '!but posted was expected'
+	'APICv released: .* posted' '!but posted was expected'
 one_mode '' --append kvm_amd.avic=0
 result nothing_is_posted_without_avic 0 ', remapped \(host irqs \+8; kvm_amd.avic=N' '!, posted \('
 one_mode '' --append amd_iommu_guest_ir=legacy
@@ -100,7 +104,7 @@ result nothing_is_posted_when_the_iommu_was_told_not_to 0 '!, posted \(' \
 # Linux before 6.16 does not know the parameter, and posts.
 one_mode '' --append kvm_amd.enable_device_posted_irqs=0
 if grep -q 'before Linux 6.16' <<<"$out"; then
-	tap_result "nothing_is_posted_when_kvm_was_told_not_to # SKIP the kernel is too old" ''
+	tap_skip nothing_is_posted_when_kvm_was_told_not_to "the kernel is older than that parameter"
 else
 	result nothing_is_posted_when_kvm_was_told_not_to 0 '!, posted \(' \
 		', remapped \(host irqs \+8; kvm_amd.enable_device_posted_irqs=N'
