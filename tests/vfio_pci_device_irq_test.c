@@ -270,11 +270,11 @@ static void write_eventfd(struct device_irqs *irqs)
  */
 TEST_F(irq, every_msi_is_counted_once)
 {
-	static const struct phase spin = { .name = "4 vCPUs spin" },
-				  halted = { .name = "4 vCPUs halted" };
+	static const struct phase spin = { .name = "2 vCPUs spin" },
+				  halted = { .name = "2 vCPUs halted" };
 	struct device_irqs *irqs = &self->irqs;
 
-	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 4 }, DEVICE_IRQS_MAX);
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, DEVICE_IRQS_MAX);
 	ASSERT_EQ(0, send_one_by_one(irqs, &spin));
 	ASSERT_EQ(0, send_at_once(irqs, &spin));
 	irq_vm_halt(irqs->vm);
