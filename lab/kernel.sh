@@ -4,11 +4,13 @@
 # The lab's kernel. Prints the path of a bzImage on stdout and says on stderr what it does.
 #
 #   lab/kernel.sh TREE          builds the kernel of a source tree with lab/kernel.config
+#   lab/kernel.sh --debug TREE  the same with the debugging of lab/kernel.debug.config on top
 #   lab/kernel.sh --user PATH   takes a kernel of the user's: a bzImage, or a tree it was built in
 #
 # A build is kept in the cache, under a name made of the tree and the compiler. Later calls build
-# only what changed in the tree or in lab/kernel.config. A bzImage gets its final name when it
+# only what changed in the tree or in the configuration. A bzImage gets its final name when it
 # is whole, with the time at which its build began: what changed in the tree meanwhile is newer.
+# The debug kernel has a directory of its own, so that neither kernel ever rebuilds the other.
 #
 # A kernel of the user's is held against lab/kernel.required where its configuration can be
 # found: beside it, as /boot has it, or within it.
@@ -28,6 +30,7 @@ readonly compiler=gcc
 readonly usual_steps=1600
 
 make_pid=''
+debug=''
 
 usage() {
 	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
@@ -62,12 +65,13 @@ build_dir() {
 		stat -c %i "$1"
 		"$compiler" --version | head -n 1
 	} | sha256sum | cut -c 1-12)
-	printf '%s/kernels/%s-%s\n' "$cache" "$(release_of "$1")" "$key"
+	printf '%s/kernels/%s-%s%s\n' "$cache" "$(release_of "$1")" "$key" "${debug:+-debug}"
 }
 
-# options: lab/kernel.config without what builds the same kernel anyway.
+# options: the configuration without what builds the same kernel anyway.
 options() {
 	grep ^CONFIG_ "$here/kernel.config"
+	[[ -z $debug ]] || grep ^CONFIG_ "$here/kernel.debug.config"
 }
 
 # up_to_date DIR TREE: whether DIR/bzImage is what a build would make now.
@@ -113,10 +117,11 @@ run_make() {
 	return "$status"
 }
 
-# configure TREE DIR: kernel.config and nothing else.
+# configure TREE DIR: our options and nothing else.
 configure() {
+	options >"$2.options"
 	make -s -C "$1" O="$2" ARCH=x86_64 CC="$compiler" \
-		KCONFIG_ALLCONFIG="$here/kernel.config" allnoconfig
+		KCONFIG_ALLCONFIG="$2.options" allnoconfig
 }
 
 check_buildable() {
@@ -141,9 +146,10 @@ build() {
 		steps=$(<"$cache/kernels/steps")
 	fi
 	if [[ -f $dir/bzImage ]]; then
-		say "the tree or lab/kernel.config changed, building again; log: $log"
+		say "the tree or its configuration changed, building again; log: $log"
 	else
-		say "building Linux $(release_of "$tree") for the lab, once; log: $log"
+		say "building ${debug:+a debug kernel of }Linux $(release_of "$tree") for the lab," \
+			"once; log: $log"
 	fi
 	mkdir -p "$out"
 	: >"$dir/began"
@@ -264,10 +270,14 @@ main() {
 	trap '[[ -z $make_pid ]] || kill "$make_pid" 2>/dev/null || true' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	if [[ ${1:-} == --debug ]]; then
+		debug=1
+		shift
+	fi
 	case ${1:-} in
 	--help) usage ;;
 	--user)
-		[[ $# -eq 2 ]] || die "--user takes one PATH."
+		[[ $# -eq 2 && -z $debug ]] || die "--user takes one PATH, and no --debug."
 		of_user "$2" ;;
 	-* | '') die "one argument, a kernel tree; --help says more." ;;
 	*)
