@@ -34,7 +34,8 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --no-install        never install a package
   --posting           insist on a lab that posts interrupts; --no-posting: none
 In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
-  --shell, --append PARAMETERS, --accel auto|tcg|kvm, --tcg-threads single|multi
+  --debug (a kernel with lockdep and KASAN), --shell, --append PARAMETERS,
+  --accel auto|tcg|kvm, --tcg-threads single|multi
 Environment: KSRC, a kernel tree to build with; QEMU, the one to use; QEMU_SRC,
   what to build one that posts from; VFIO_SELFTESTS_BDF, as -d.
 
@@ -56,6 +57,7 @@ log_dir=
 # Of --from, which only the run.sh outside of the lab gives to the one inside.
 first=0
 lab_user_kernel=
+lab_debug=
 lab_wanted=nvme
 lab_shell=
 lab_append=()
@@ -134,6 +136,7 @@ take_options()
 		--force) force=1 ;;
 		--dry-run) dry_run=1 ;;
 		--no-install) no_install=1 ;;
+		--debug) lab_debug=--debug && lab_only=${lab_only:-$1} ;;
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
@@ -291,13 +294,14 @@ lab_dry_run()
 {
 	local kernel=${lab_user_kernel:+--user $lab_user_kernel}
 
+	kernel=${kernel:-${lab_debug:+--debug }\$(scripts/kernel-tree)}
 	note "would run: scripts/install-deps ${no_install:+--no-install }build lab"
 	if [[ $lab_qemu == */build.sh* ]]; then
 		note "would run: scripts/install-deps ${no_install:+--no-install }posting"
 		note "would run: lab/qemu/build.sh"
 	fi
 	note "would run: make KSRC=\$(scripts/kernel-tree)"
-	note "would run: lab/kernel.sh ${kernel:-\$(scripts/kernel-tree)}"
+	note "would run: lab/kernel.sh $kernel"
 	note "would run: lab/boot.sh ${lab_boot_options[*]} --kernel BZIMAGE --log-dir DIR --" \
 		"./run.sh -d BDF-OF-${lab_wanted} ${lab_run_options[*]}"
 }
@@ -320,7 +324,7 @@ run_in_lab()
 	mapfile -t devices <<<"$found"
 	make_log_dir
 	lab_build "$log_dir/build.log"
-	lab_kernel "$lab_user_kernel"
+	lab_kernel "$lab_user_kernel" "$lab_debug"
 	compose_lab_options
 	lab_boot_options+=(--kernel "$lab_output")
 	if [[ -n $lab_shell ]]; then

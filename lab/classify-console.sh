@@ -50,6 +50,13 @@ classify() {
 	/^(WARNING: lock held|INFO: trying to register non-static key|DEBUG_LOCKS_WARN_ON)/ {
 		found(5, "lockdep")
 	}
+	/^(WARNING: .*-safe -> .*-unsafe lock order|WARNING: .* still has locks held!)/ {
+		found(5, "lockdep")
+	}
+	# An invalid wait context; and what lab/init says when the validator has given up.
+	/^(\[ BUG: |WARNING: chain_key collision|lab: lockdep has turned itself off)/ {
+		found(5, "lockdep")
+	}
 	/^WARNING: / { found(4, "warning") }
 	/^refcount_t: / { found(4, "warning") }
 	/^INFO: task .* blocked (for more than|in I\/O wait)/ { found(3, "hung") }

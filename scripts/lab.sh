@@ -180,13 +180,14 @@ lab_describe_qemu()
 	[[ -n $lab_no_posting ]] || printf 'posts interrupts of devices'
 }
 
-# lab_kernel USER_KERNEL: leaves the bzImage to boot in $lab_output.
+# lab_kernel USER_KERNEL DEBUG: leaves the bzImage to boot in $lab_output; DEBUG is an option of
+# lab/kernel.sh or empty.
 lab_kernel()
 {
 	if [[ -n $1 ]]; then
 		lab_must lab/kernel.sh --user "$1"
 	else
-		lab_must lab/kernel.sh "$KSRC"
+		lab_must lab/kernel.sh ${2:+"$2"} "$KSRC"
 	fi
 }
 

@@ -141,6 +141,31 @@ expect lockdep suspicious_rcu_usage_is_of_lockdep <<'END'
 [    3.000100] WARNING: suspicious RCU usage
 END
 
+expect lockdep an_interrupt_unsafe_order_is_of_lockdep <<'END'
+[    3.000100] WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected
+END
+
+expect lockdep an_invalid_wait_context_is_of_lockdep <<'END'
+[    3.000100] [ BUG: Invalid wait context ]
+END
+
+expect lockdep a_lock_still_held_is_of_lockdep <<'END'
+[    3.000100] WARNING: vfio_pci_device/88 still has locks held!
+END
+
+expect lockdep a_validator_that_gave_up_is_of_lockdep <<'END'
+[   13.000100] lab: lockdep has turned itself off
+END
+
+expect oops a_sleep_in_atomic_context_is_an_oops <<'END'
+[    3.000100] BUG: sleeping function called from invalid context at mm/slub.c:1
+END
+
+expect oops a_sanitizer_beats_the_warning_before_it <<'END'
+[    5.000000] WARNING: CPU: 2 PID: 77 at lib/debugobjects.c:1 debug_print_object+0x1/0x2
+[    5.000100] BUG: KASAN: vmalloc-out-of-bounds in some_function+0x10/0x20
+END
+
 expect hung a_blocked_task_is_hung <<'END'
 [  120.000000] INFO: task vfio_pci_device:88 blocked for more than 120 seconds.
 END
