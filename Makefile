@@ -4,6 +4,7 @@
 #   make check          all tests of the project: static checks, unit tests, the lab
 #   make check-unit     the quick part of it: no lab, no root
 #   make bench          ratios of our interrupt rate to upstream's
+#   make judge          the posting lab's emulation, judged by software of others
 #
 #   KSRC=DIR            kernel tree to take kvm_util, uapi headers and the harness from
 #   O=DIR               where to build, default: build
@@ -203,6 +204,32 @@ $(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(driver_objects) $(lib_objects) $(
 
 bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test)
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench
+
+# What judges the posting lab: the KVM selftests of the tree as they stand, those of the list that
+# it has, and the first process of a nested Linux.
+judge_names := $(shell sed -n 's/^\([a-z][a-z0-9_]*\).*/\1/p' judge/kvm-selftests)
+judge_sources := $(foreach name,$(judge_names),\
+	$(wildcard $(kvm)/$(kvm_arch)/$(name).c $(kvm)/$(name).c))
+judge_programs := $(patsubst %.c,$(O)/judge/kvm/%,$(notdir $(judge_sources)))
+
+$(O)/judge/kvm/%: $(O)/upstream/kvm/%.o $(O)/libkvm.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+$(O)/judge/kvm/%: $(O)/upstream/kvm/$(kvm_arch)/%.o $(O)/libkvm.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -static -no-pie -pthread $^ -o $@
+
+$(O)/judge/nested-init: judge/nested-init.c $(O)/settings
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -D_GNU_SOURCE= $(warnings) -static -pthread $< -o $@
+
+.PHONY: judge judge-programs
+judge-programs: $(judge_programs) $(O)/judge/nested-init
+judge: judge-programs
+	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/judge
 
 check: all
 	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/check

@@ -148,7 +148,7 @@ build() {
 	if [[ -f $dir/bzImage ]]; then
 		say "the tree or its configuration changed, building again; log: $log"
 	else
-		say "building ${debug:+a debug kernel of }Linux $(release_of "$tree") for the lab," \
+		say "building Linux $(release_of "$tree")${debug:+ with debugging} for the lab," \
 			"once; log: $log"
 	fi
 	mkdir -p "$out"

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# usage: kvm-unit-test.sh NAME
+#
+# In the lab: runs one test of kvm-unit-tests, as its section of unittests.cfg says, under a QEMU
+# with KVM. Exit status 0 passed, 1 failed, 4 skipped.
+
+set -u
+
+# setting NAME KEY: what the test's section says, without quotes.
+setting() {
+	awk -v section="[$1]" -v key="$2" '
+	/^\[/ { mine = $1 == section }
+	mine && $1 == key && $2 == "=" {
+		sub(/^[^=]*= */, "")
+		gsub(/["\047]/, "")
+		print
+	}' kvm-unit-tests/unittests.cfg
+}
+
+name=$1
+file=$(setting "$name" file)
+smp=$(setting "$name" smp)
+arguments=$(setting "$name" test_args)
+# The key's name until 2025, and since.
+read -ra extra <<<"$(setting "$name" extra_params) $(setting "$name" qemu_params)"
+
+status=0
+./qemu.sh -machine pc -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 \
+	-global kvm-pit.lost_tick_policy=discard -serial stdio -smp "${smp:-1}" \
+	-kernel "kvm-unit-tests/$file" -append "$arguments" "${extra[@]}" >/tmp/unit-test ||
+	status=$?
+grep -vE '^PASS' /tmp/unit-test | tail -n 30
+# The device turns what the test ends with into twice that plus one.
+case $status in
+1) ! grep -q '^FAIL' /tmp/unit-test ;;
+155) exit 4 ;;
+*) exit 1 ;;
+esac
