@@ -104,7 +104,7 @@ result nothing_is_posted_when_the_iommu_was_told_not_to 0 '!, posted \(' \
 # Linux before 6.16 does not know the parameter, and posts.
 one_mode '' --append kvm_amd.enable_device_posted_irqs=0
 if grep -q 'before Linux 6.16' <<<"$out"; then
-	tap_skip nothing_is_posted_when_kvm_was_told_not_to "the kernel is older than that parameter"
+	tap_skip nothing_is_posted_when_kvm_was_told_not_to "the kernel has no such parameter"
 else
 	result nothing_is_posted_when_kvm_was_told_not_to 0 '!, posted \(' \
 		', remapped \(host irqs \+8; kvm_amd.enable_device_posted_irqs=N'
