@@ -52,12 +52,12 @@ static void result(bool ok, const char *name, const char *why)
 	printf("%sok %d %s%s\n", ok ? "" : "not ", results, name, why);
 }
 
-/* A step without which nothing can be judged: the console's reader sees no end. */
+/* A step without which nothing can be judged. */
 static void must(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	printf("not ok %d nested-init # %s: %s\n", ++results, what, strerror(errno));
+	printf("not ok %d nested-init # %s: %s\nstopped\n", ++results, what, strerror(errno));
 	for (;;)
 		pause();
 }
@@ -123,22 +123,21 @@ static void test_cpus(void)
 
 static void test_apic_mode(const char *mode)
 {
-	static const char says[] = "Switched APIC routing to: ";
+	static const char says[] = "APIC: Switched APIC routing to: ";
 	static char log[1 << 18];
 	bool want_x2apic = strcmp(mode, "x2apic") == 0;
-	char *at;
+	const char *at;
 	int length;
 
 	/* 3: read all of the kernel's log, see syslog(2). */
 	length = klogctl(3, log, sizeof(log) - 1);
 	must(length > 0, "klogctl");
+	/* The mode it starts with is xAPIC, and it speaks only of a change. */
 	at = strstr(log, says);
-	must(at, "the kernel does not say its APIC mode");
-	at += strlen(says);
-	at[strcspn(at, "\n")] = '\0';
-	printf("# %s\n", at);
-	result((strstr(at, "x2apic") != NULL) == want_x2apic, "the_apic_is_in_the_mode_asked_for",
-	       "");
+	at = at ? at + strlen(says) : "as it was";
+	printf("# APIC: %.*s\n", (int)strcspn(at, "\n"), at);
+	at = memmem(at, strcspn(at, "\n"), "x2apic", strlen("x2apic"));
+	result((at != NULL) == want_x2apic, "the_apic_is_in_the_mode_asked_for", "");
 }
 
 struct partner {

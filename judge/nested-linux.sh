@@ -35,7 +35,7 @@ stat_of() {
 
 # The bound is that of the item: this waits for the guest or the end of QEMU.
 await_end() {
-	until grep -q '^end' "$log" 2>/dev/null; do
+	until grep -qE '^(end|stopped)' "$log" 2>/dev/null; do
 		kill -0 "$vmm" 2>/dev/null || return 1
 		sleep 0.2
 	done
@@ -70,7 +70,7 @@ main() {
 		cat /tmp/nested.qemu
 	fi
 	said=$(tr -d '\r' <"$log")
-	results=$(sed -n '/^begin/,/^end/{/^\(not \)\?ok\|^#/p}' <<<"$said")
+	results=$(sed -n '/^begin/,/^\(end\|stopped\)/{/^\(not \)\?ok\|^#/p}' <<<"$said")
 	[[ -n $results ]] || printf '%s\n' "$said" | tail -n 20
 	results+=$'\n'$(judge_path "$(($(grep -c 'ok ' <<<"$results") + 1))" \
 		"$(sed -n 's/^interrupts //p' <<<"$said")")
