@@ -18,17 +18,19 @@ trap 'rm -rf "$work"' EXIT
 make_lab() {
 	cat >"$work/lab/boot.sh" <<-'END'
 	#!/bin/bash
-	lab=stock payload= log=
+	lab= qemu= payload= log=
 	while [[ $1 != -- ]]; do
 		case $1 in
-		kvm_amd.avic=1) lab=avic ;;
-		kvm_amd.avic=0) lab=off ;;
+		*kvm_amd.avic=1) lab=avic ;;
+		*kvm_amd.avic=0) lab=off ;;
+		--qemu) qemu=$2 ;;
 		--payload) payload=$2 ;;
 		--log-dir) log=$2 ;;
 		esac
 		shift
 	done
 	shift 2
+	[[ $qemu != *stock ]] || lab=stock
 	mkdir -p "$log"
 	for number; do
 		name=$(sed -n "$((number + 1))s/\t.*//p" "$payload/items")
@@ -63,7 +65,7 @@ run() {
 		cp "$(type -P true)" "$work/build/judge/kvm/$name"
 	done
 	status=0
-	out=$(QEMU=$work/qemu STOCK_QEMU=$work/qemu JUDGE_VMM=$work/qemu KSRC=$work \
+	out=$(QEMU=$work/qemu STOCK_QEMU=$work/stock JUDGE_VMM=$work/qemu KSRC=$work \
 		"$work/scripts/judge" kvm-selftests 2>"$work/err") || status=$?
 }
 
