@@ -40,7 +40,7 @@ make_lab() {
 		*-*/fails_* | avic-*/avic_fails_*) status=254 ;;
 		off-*/stock_passes_*) status=254 ;;
 		avic-*/stock_passes_*) status=254 ;;
-		avic-*/skips_*) echo ": no such CPU"; status=4 ;;
+		avic-*/skips_*) echo ": 1..0 # SKIP - Requirement not met: no such CPU"; status=4 ;;
 		avic-*/dies_*) echo "it panicked" >"$log/lab.problem"; exit 1 ;;
 		avic-*/stalls_*) [[ -e $0.stalled ]] || { touch "$0.stalled"; exit 99; } ;;
 		esac
