@@ -35,7 +35,8 @@ no_build_goals := clean help
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(wildcard scripts/install-deps),)
 ifneq ($(shell scripts/install-deps build $(if $(filter check,$(MAKECMDGOALS)),lab check) \
-	$(if $(filter bench,$(MAKECMDGOALS)),lab bench) >&2; \
+	$(if $(filter bench,$(MAKECMDGOALS)),lab bench) \
+	$(if $(filter judge,$(MAKECMDGOALS)),lab) >&2; \
 	echo $$?),0)
 $(error what the build needs is missing, see the line above)
 endif
