@@ -117,7 +117,7 @@ devices() {
 # kernel_parameters: why each one:
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
 #   loglevel                warnings are on the console, chatter is not: the port is slow
-#   tsc                     a check of a real machine's clock that an emulated one may fail
+#   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
 #   cpu_init_udelay         pauses a real CPU needs to wake up
 #   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
@@ -125,7 +125,7 @@ devices() {
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
-	parameters+=" cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
+	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1"
 	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"

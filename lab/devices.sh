@@ -153,18 +153,15 @@ device_args() {
 # kernel_parameters:
 #   intel_iommu     for a kernel whose default is off
 #   kvm_amd.avic    for a kernel whose default is off: without AVIC nothing is posted
-#   no_timer_check, lab.no_intx
-#                   the stock releases of QEMU whose AMD-Vi has xtsup set the IOAPIC up too early,
-#                   and its interrupts, the timer's among them, go nowhere
+#   lab.no_intx     early releases of QEMU whose AMD-Vi has xtsup set the IOAPIC up too early, and
+#                   its interrupts go nowhere
 kernel_parameters() {
 	if [[ $iommu == intel ]]; then
-		echo intel_iommu=on no_timer_check
+		echo intel_iommu=on
 	elif can_post; then
 		((!posting)) || echo kvm_amd.avic=1
 	elif iommu_takes xtsup; then
-		echo no_timer_check lab.no_intx=1
-	else
-		echo no_timer_check
+		echo lab.no_intx=1
 	fi
 }
 
