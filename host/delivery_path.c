@@ -252,12 +252,11 @@ struct delivery_probe delivery_probe_begin(const char *bdf, u32 index, u32 vecto
 
 u64 delivery_probe_host_irqs(const struct delivery_probe *probe)
 {
-	struct proc_interrupt line;
-	int ret = vfio_pci_host_irq(probe->bdf, probe->index, probe->vector, &line);
+	u64 count;
+	int ret = irq_count(probe->host_irq, &count);
 
-	VFIO_ASSERT_EQ(ret, 0, "the line of irq %u is gone from /proc/interrupts",
-		       probe->host_irq);
-	return line.count - probe->before;
+	VFIO_ASSERT_EQ(ret, 0, "irq %u is gone: %s", probe->host_irq, strerror(-ret));
+	return count - probe->before;
 }
 
 enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible)

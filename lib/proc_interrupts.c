@@ -129,6 +129,31 @@ int proc_interrupts_sum(FILE *stream, const char *pattern, u64 *sum)
 	return ret;
 }
 
+int irq_count(unsigned int irq, u64 *count)
+{
+	char path[64], *line = NULL;
+	size_t size = 0;
+	FILE *stream;
+	int ret = -EINVAL;
+
+	snprintf(path, sizeof(path), "/sys/kernel/irq/%u/per_cpu_count", irq);
+	stream = fopen(path, "r");
+	if (!stream)
+		return -errno;
+
+	*count = 0;
+	if (getline(&line, &size, stream) > 0) {
+		ret = 0;
+		for (char *save, *word = strtok_r(line, ",", &save); word;
+		     word = strtok_r(NULL, ",", &save))
+			*count += strtoull(word, NULL, 10);
+	}
+
+	free(line);
+	fclose(stream);
+	return ret;
+}
+
 int vfio_pci_host_irq(const char *bdf, u32 index, u32 vector, struct proc_interrupt *found)
 {
 	char action[64];

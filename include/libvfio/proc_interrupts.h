@@ -38,6 +38,17 @@ int proc_interrupts_find(FILE *stream, const char *action, struct proc_interrupt
 int proc_interrupts_sum(FILE *stream, const char *pattern, u64 *sum);
 
 /**
+ * irq_count() - The count of one line of /proc/interrupts, without the others.
+ * @irq: the Linux irq number
+ * @count: receives the count of all CPUs
+ *
+ * From /sys/kernel/irq/, which is much quicker: every line of /proc/interrupts takes its time.
+ *
+ * Return: 0, -ENOENT if nobody has that irq, or -errno.
+ */
+int irq_count(unsigned int irq, u64 *count);
+
+/**
  * vfio_pci_host_irq() - The host's line of a vector of a VFIO device.
  * @bdf: segment:bus:device.function
  * @index: VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX

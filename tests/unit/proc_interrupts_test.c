@@ -97,4 +97,22 @@ TEST(lines_of_a_kind_are_added_up)
 	EXPECT_EQ(-EINVAL, sum("  CPU0 CPU1\nPIW: 5 events\n", "PIW", &count));
 }
 
+/* Every x86 machine has a timer at irq 0. */
+TEST(an_irq_is_counted_alone)
+{
+	struct proc_interrupt timer;
+	FILE *stream = fopen("/proc/interrupts", "r");
+	u64 count;
+	int ret;
+
+	EXPECT_EQ(-ENOENT, irq_count(~0U, &count));
+	ASSERT_NE(NULL, stream);
+	ret = proc_interrupts_find(stream, "timer", &timer);
+	fclose(stream);
+	if (ret || irq_count(timer.irq, &count)) {
+		SKIP(return, "this machine shows no timer in /proc/interrupts and /sys/kernel/irq");
+	}
+	EXPECT_LE(timer.count, count);
+}
+
 TEST_PROGRAM(NEEDS_NOTHING, "/proc/interrupts is read right")
