@@ -148,9 +148,9 @@ const char *delivery_posting_forbidden(const char *parameters)
 			reason = "the kernel was booted with intremap=off";
 		else if (name == 8 && !strncmp(word, "intremap", 8) && has_word(value, "nopost"))
 			reason = "the kernel was booted with intremap=nopost";
-		else if (name == 18 && !strncmp(word, "amd_iommu_guest_ir", 18) &&
+		else if (name == 14 && !strncmp(word, "amd_iommu_intr", 14) &&
 			 strstr(value, "legacy"))
-			reason = "the kernel was booted with amd_iommu_guest_ir=legacy";
+			reason = "the kernel was booted with amd_iommu_intr=legacy";
 	}
 
 	free(copy);

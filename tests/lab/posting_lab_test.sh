@@ -97,8 +97,9 @@ result the_test_passes_and_proves_that_msis_are_posted 0 \
 	'as NMI: .* remapped \(host irqs \+[1-9]' 'APICv inhibited: .* remapped' \
 	'APICv released: .* posted' '!but posted was expected'
 one_mode '' --append kvm_amd.avic=0
-result nothing_is_posted_without_avic 0 ', remapped \(host irqs \+[1-9]; kvm_amd.avic=N' '!, posted \('
-one_mode '' --append amd_iommu_guest_ir=legacy
+result nothing_is_posted_without_avic 0 '!, posted \(' \
+	', remapped \(host irqs \+[1-9]; kvm_amd.avic=N'
+one_mode '' --append amd_iommu_intr=legacy
 result nothing_is_posted_when_the_iommu_was_told_not_to 0 '!, posted \(' \
 	', remapped \(host irqs \+[1-9]; '
 # Linux before 6.16 does not know the parameter, and posts.

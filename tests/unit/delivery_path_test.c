@@ -79,8 +79,8 @@ TEST(kernel_parameters_that_rule_posting_out_are_found)
 	EXPECT_NE(NULL, delivery_posting_forbidden("a intremap=nosid,nopost b\n"));
 	EXPECT_NE(NULL, delivery_posting_forbidden("intremap=off"));
 	EXPECT_NE(NULL, delivery_posting_forbidden("nointremap\n"));
-	EXPECT_NE(NULL, delivery_posting_forbidden("a=b amd_iommu_guest_ir=legacy"));
-	EXPECT_NE(NULL, delivery_posting_forbidden("amd_iommu_guest_ir=legacy_ga x"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("a=b amd_iommu_intr=legacy"));
+	EXPECT_NE(NULL, delivery_posting_forbidden("amd_iommu_intr=legacy_ga x"));
 }
 
 TEST(other_kernel_parameters_are_left_alone)
@@ -88,7 +88,7 @@ TEST(other_kernel_parameters_are_left_alone)
 	EXPECT_EQ(NULL, delivery_posting_forbidden(""));
 	EXPECT_EQ(NULL, delivery_posting_forbidden("\n"));
 	EXPECT_EQ(NULL, delivery_posting_forbidden("intremap=on,posted_msi intremap=nosid\n"));
-	EXPECT_EQ(NULL, delivery_posting_forbidden("amd_iommu_guest_ir=vapic quiet off nopost"));
+	EXPECT_EQ(NULL, delivery_posting_forbidden("amd_iommu_intr=vapic quiet off nopost"));
 	EXPECT_EQ(NULL, delivery_posting_forbidden("xintremap=off intremap=offline iommu=nopost"));
 }
 
