@@ -530,24 +530,36 @@ TEST_F(one_mode, an_msi_in_flight_while_apicv_is_switched_is_counted_once)
 	ASSERT_EQ(0, send_some(irqs, &fixed));
 }
 
+/* Whether KVM posts, but has yet to learn about routes made while AVIC is inhibited: before 6.16. */
+static bool forgets_routes(void)
+{
+	return !delivery_kernel_says() && delivery_expected() == DELIVERY_POSTED;
+}
+
 /* Of a vector bound in the meantime the release must know, too (6df262f915ab). */
 TEST_F(one_mode, a_route_made_while_apicv_is_inhibited_takes_the_usual_path_later)
 {
 	static const struct phase bound = { .name = "bound before APICv was released" };
 	struct device_irqs *irqs = self->irqs;
 	u64 host_irqs;
+	u32 lost;
 
 	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
 	irq_vm_block_irqs(irqs->vm, 1, true);
 	irq_line_route(&irqs->irqs[0].line, 0, 0xa1);
-	ASSERT_EQ(0, settle(irqs));
+	/* Posted to a vCPU that has yet to notice, it waits in an IRR nobody looks at any more. */
+	lost = settle(irqs);
+	if (lost && forgets_routes()) {
+		XFAIL(return, "before Linux 6.16 an MSI routed as AVIC is inhibited may be lost");
+	}
+	ASSERT_EQ(0, lost);
 	irq_vm_block_irqs(irqs->vm, 1, false);
 	ASSERT_EQ(0, settle(irqs));
 
 	host_irqs = delivery_probe_host_irqs(&irqs->irqs[0].probe);
 	ASSERT_EQ(0, settle(irqs));
 	host_irqs = delivery_probe_host_irqs(&irqs->irqs[0].probe) - host_irqs;
-	if (host_irqs && !delivery_kernel_says() && delivery_expected() == DELIVERY_POSTED) {
+	if (host_irqs && forgets_routes()) {
 		XFAIL(return, "before Linux 6.16 an MSI routed while AVIC is inhibited stays remapped");
 	}
 	ASSERT_EQ(0, send_some(irqs, &bound));
