@@ -530,7 +530,7 @@ TEST_F(one_mode, an_msi_in_flight_while_apicv_is_switched_is_counted_once)
 	ASSERT_EQ(0, send_some(irqs, &fixed));
 }
 
-/* Whether KVM posts, but has yet to learn about routes made while AVIC is inhibited: before 6.16. */
+/* Whether KVM posts, but does not yet learn of routes made while AVIC is inhibited, before 6.16. */
 static bool forgets_routes(void)
 {
 	return !delivery_kernel_says() && delivery_expected() == DELIVERY_POSTED;
