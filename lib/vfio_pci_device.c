@@ -55,16 +55,12 @@ static int container_setup(struct vfio_pci_device *device)
 		return -errno;
 	iommu->has_type = true;
 
-	device->fd = ioctl(device->group_fd, VFIO_GROUP_GET_DEVICE_FD, device->bdf);
-	return device->fd < 0 ? -errno : 0;
+	device->fd = vf_token_get_device(device->group_fd, device->bdf, device->vf_token);
+	return device->fd < 0 ? device->fd : 0;
 }
 
 static int iommufd_setup(struct vfio_pci_device *device)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = device->iommu->iommufd,
-	};
 	struct vfio_device_attach_iommufd_pt attach = {
 		.argsz = sizeof(attach),
 		.pt_id = device->iommu->ioas_id,
@@ -80,11 +76,11 @@ static int iommufd_setup(struct vfio_pci_device *device)
 	if (device->fd < 0)
 		return -errno;
 
-	if (ioctl(device->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
-	    ioctl(device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		return -errno;
+	ret = vf_token_bind(device->fd, device->iommu->iommufd, device->vf_token);
+	if (ret)
+		return ret;
 
-	return 0;
+	return ioctl(device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) ? -errno : 0;
 }
 
 static int query_device(struct vfio_pci_device *device)
@@ -140,10 +136,13 @@ static struct vfio_pci_device *device_alloc(const char *bdf, struct iommu *iommu
 	return device;
 }
 
-int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci_device **result)
+int __vfio_pci_device_init_token(const char *bdf, struct iommu *iommu,
+				 const struct vf_token *token, struct vfio_pci_device **result)
 {
 	struct vfio_pci_device *device = device_alloc(bdf, iommu);
 	int ret;
+
+	device->vf_token = token;
 
 	ret = iommu->mode->container_path ? container_setup(device) : iommufd_setup(device);
 	if (!ret)
@@ -160,6 +159,11 @@ int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci
 
 	*result = device;
 	return 0;
+}
+
+int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci_device **result)
+{
+	return __vfio_pci_device_init_token(bdf, iommu, NULL, result);
 }
 
 struct vfio_pci_device *vfio_pci_device_init(const char *bdf, struct iommu *iommu)

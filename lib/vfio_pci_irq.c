@@ -43,6 +43,18 @@ static int set_irqs(struct vfio_pci_device *device, u32 index, u32 flags,
 	return ret;
 }
 
+int __vfio_pci_irq_set_eventfds(struct vfio_pci_device *device, u32 index, u32 vector, u32 count,
+				u32 action, const int *eventfds)
+{
+	return set_irqs(device, index, action, vector, count, eventfds);
+}
+
+int __vfio_pci_irq_set_eventfd(struct vfio_pci_device *device, u32 index, u32 vector, u32 action,
+			       int eventfd)
+{
+	return set_irqs(device, index, action, vector, 1, &eventfd);
+}
+
 /* A device may have more vectors than the usual soft limit of open files. */
 static void raise_file_limit(void)
 {

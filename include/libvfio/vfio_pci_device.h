@@ -12,6 +12,7 @@
 #include <libvfio/assert.h>
 #include <libvfio/iommu.h>
 #include <libvfio/pci_bdf.h>
+#include <libvfio/vf_token.h>
 #include <libvfio/vfio_pci_driver.h>
 
 /* The largest MSI-X table the specification allows (PCIe 6.0, 7.7.2.2). */
@@ -39,6 +40,7 @@ struct vfio_pci_bar {
  * @irq_info: VFIO_DEVICE_GET_IRQ_INFO by index, INTx, MSI and MSI-X
  * @irq_eventfds: by index and vector, the eventfd of each enabled vector, else -1; one more than
  *	there can be, so that the kernel is who refuses a vector too many
+ * @vf_token: what it is opened with, NULL for none
  * @driver: what drives it
  */
 struct vfio_pci_device {
@@ -51,6 +53,7 @@ struct vfio_pci_device {
 	struct vfio_pci_bar bars[PCI_STD_NUM_BARS];
 	struct vfio_irq_info irq_info[VFIO_PCI_MSIX_IRQ_INDEX + 1];
 	int irq_eventfds[VFIO_PCI_MSIX_IRQ_INDEX + 1][VFIO_PCI_MAX_MSI + 1];
+	const struct vf_token *vf_token;
 	struct vfio_pci_driver driver;
 };
 
@@ -66,6 +69,19 @@ struct vfio_pci_device {
  */
 int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci_device **device);
 struct vfio_pci_device *vfio_pci_device_init(const char *bdf, struct iommu *iommu);
+
+/**
+ * __vfio_pci_device_init_token() - Open a function of an SR-IOV device.
+ * @bdf: as for __vfio_pci_device_init()
+ * @iommu: the address space
+ * @token: NULL for none
+ * @device: receives the new object
+ *
+ * Return: as __vfio_pci_device_init(); also -EACCES for a token that is missing or wrong, -EINVAL
+ * for one that the device has no use for.
+ */
+int __vfio_pci_device_init_token(const char *bdf, struct iommu *iommu,
+				 const struct vf_token *token, struct vfio_pci_device **device);
 
 /** vfio_pci_device_cleanup() - Undo vfio_pci_device_init(); removes the driver if needed. */
 void vfio_pci_device_cleanup(struct vfio_pci_device *device);
@@ -168,6 +184,25 @@ void vfio_pci_irq_enable(struct vfio_pci_device *device, u32 index, u32 vector, 
  */
 int __vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index);
 void vfio_pci_irq_disable(struct vfio_pci_device *device, u32 index);
+
+/**
+ * __vfio_pci_irq_set_eventfds() - VFIO_DEVICE_SET_IRQS with eventfds of the caller's.
+ * @device: the device
+ * @index: any VFIO_PCI_*_IRQ_INDEX
+ * @vector: first vector
+ * @count: number of vectors
+ * @action: VFIO_IRQ_SET_ACTION_TRIGGER or _UNMASK
+ * @eventfds: one for each, -1 for none
+ *
+ * What vfio_pci_irq_take() and the like know of the vectors is not changed.
+ *
+ * Return: 0 or -errno.
+ */
+int __vfio_pci_irq_set_eventfds(struct vfio_pci_device *device, u32 index, u32 vector, u32 count,
+				u32 action, const int *eventfds);
+/** __vfio_pci_irq_set_eventfd() - The same for one vector. */
+int __vfio_pci_irq_set_eventfd(struct vfio_pci_device *device, u32 index, u32 vector, u32 action,
+			       int eventfd);
 
 /**
  * __vfio_pci_irq_trigger() - VFIO's loopback: signal the eventfd of @vector, no device involved.
