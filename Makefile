@@ -82,7 +82,9 @@ lib_flags := $(our_flags) $(tree_includes)
 # What include/host/kvm_compat.h has to know about the tree.
 kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
 	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
-host_flags := $(our_flags) $(tree_includes) $(kvm_includes) $(kvm_compat)
+# Of Linux 6.19; vfio_live_update_test skips without it.
+tree_compat := $(if $(wildcard $(KSRC)/include/uapi/linux/liveupdate.h),-DHAVE_LINUX_LIVEUPDATE_H)
+host_flags := $(our_flags) $(tree_includes) $(kvm_includes) $(kvm_compat) $(tree_compat)
 # handlers.S saves the general registers only. libc's inline functions on doubles are not
 # compiled without SSE registers, hence __NO_INLINE__.
 guest_flags := $(host_flags) -mgeneral-regs-only -D__NO_INLINE__

@@ -121,12 +121,14 @@ devices() {
 #   cpu_init_udelay         pauses a real CPU needs to wake up
 #   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
+#   kho, liveupdate         a kexec that keeps memory, where the kernel has it
 #   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
 
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1"
+	parameters+=" kho=on liveupdate=on"
 	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }
@@ -185,7 +187,8 @@ open_channels() {
 }
 
 close_channels() {
-	exec {hold_open}>&- {control}<&- {monitor_in}<&- {monitor_out}<&- {out_fd}<&- {err_fd}<&-
+	[[ -z $hold_open ]] || exec {hold_open}>&-
+	exec {control}<&- {monitor_in}<&- {monitor_out}<&- {out_fd}<&- {err_fd}<&-
 	rm -rf "$log_dir/.run"
 }
 

@@ -32,14 +32,20 @@ pump() {
 
 # hear LINE: takes in a message from the lab.
 hear() {
-	local word a b
+	local word a b cpu
 
 	read -r word a b _ <<<"$1"
 	silence=0
 	case $word in
 	boot)
+		# Also after a kexec, when the CPUs count from 0 again.
 		phase=booted
-		exec {hold_open}>&- ;;
+		phase_time=0
+		for ((cpu = 0; cpu < smp; cpu++)); do
+			ticks[cpu]=0
+		done
+		[[ -z $hold_open ]] || exec {hold_open}>&-
+		hold_open='' ;;
 	run)
 		phase=running
 		booted=$a
