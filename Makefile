@@ -3,7 +3,7 @@
 #   make                the test programs, in build/tests/
 #   make check          all tests of the project: static checks, unit tests, the lab
 #   make check-unit     the quick part of it: no lab, no root
-#   make bench          ratios of our interrupt rate to upstream's
+#   make bench          ratios of our interrupt rate to upstream's; what VFIO itself costs
 #   make judge          the posting lab's emulation, judged by software of others
 #
 #   KSRC=DIR            kernel tree to take kvm_util, uapi headers and the harness from
@@ -199,14 +199,20 @@ $(O)/bench/irq_test: $(upstream_objects) $(O)/libkvm.a
 	$(Q)$(CC) -static -no-pie -pthread $^ -luuid -o $@
 
 $(O)/bench/%.o: bench/%.c $(ordered)
-	$(call compile,$(host_flags))
+	$(call compile,$(host_flags) -Ibench)
 $(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(driver_objects) $(lib_objects) $(O)/libhost.a \
 		$(O)/libkvm.a $(O)/linked
 	$(say) LD $@
 	$(Q)$(CC) -static -no-pie -pthread $(filter %.o %.a,$^) -o $@
 
-bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test)
+vfio_benches := $(patsubst %.c,$(O)/%,$(wildcard bench/*_perf_test.c))
+$(vfio_benches): %: %.o $(O)/bench/samples.o $(driver_objects) $(lib_objects) $(O)/linked
+	$(say) LD $@
+	$(Q)$(CC) -static -no-pie -pthread $(filter %.o,$^) -o $@
+
+bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test) $(vfio_benches)
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench
+	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-vfio
 
 # What judges the posting lab: the KVM selftests of the tree as they stand, those of the list that
 # it has, and the first process of a nested Linux.
