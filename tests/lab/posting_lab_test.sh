@@ -119,5 +119,5 @@ fault a_ga_log_entry_that_was_not_written_is_named x-drop-galog=3 1 \
 fault an_isrun_bit_that_was_read_too_late_is_named x-stale-isrun=100000 1 \
 	'in the IRR, vCPU blocked, GA log or PIW \+0: nobody was told'
 fault a_late_ga_log_interrupt_loses_nothing x-galog-intr-delay=2000 0 ', posted \(host irqs \+0'
-fault a_late_doorbell_loses_nothing x-doorbell-delay=2000 0 ', posted \(host irqs \+0'
+fault a_late_doorbell_loses_nothing x-doorbell-delay=20 0 ', posted \(host irqs \+0'
 tap_end
