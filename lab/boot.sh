@@ -12,6 +12,8 @@ readonly here
 source "$here/watch.bash"
 # shellcheck source=lab/accel.bash
 source "$here/accel.bash"
+# shellcheck source=lab/helper.bash
+source "$here/helper.bash"
 
 # What the options say; the names are those of the options.
 iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=2G append='' timeout=600
@@ -118,14 +120,18 @@ devices() {
 #   panic=-1 oops=panic     a dead kernel resets the machine at once, and QEMU leaves
 #   loglevel                warnings are on the console, chatter is not: the port is slow
 #   tsc, no_timer_check     checks of a real machine's clocks that an emulated one may fail
+#   tsc_early_khz           how fast the clock is, see lab/tsc-khz.c
 #   cpu_init_udelay         pauses a real CPU needs to wake up
 #   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
 #   kho, liveupdate         a kexec that keeps memory, where the kernel has it
 #   lab.iommu               what init tells the command
 kernel_parameters() {
-	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable"
+	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable" khz
 
+	if [[ $accel == tcg ]] && khz=$("$(helper "${build:-$here/../build}" tsc-khz)"); then
+		parameters+=" tsc_early_khz=$khz"
+	fi
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1"
 	parameters+=" kho=on liveupdate=on"

@@ -15,6 +15,8 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 root=$(dirname "$here")
 readonly here root
+# shellcheck source=lab/helper.bash
+source "$here/helper.bash"
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
 
 usage() {
@@ -36,22 +38,6 @@ die() {
 # pack DIR: the tree as an archive on stdout. Everything belongs to root inside.
 pack() {
 	(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0)
-}
-
-# helper BUILD NAME: a program of ours, made here if make has not made it.
-helper() {
-	local made=$1/lab/$2 source=$here/$2.c own=$cache/$2
-
-	if [[ -x $made && ! $source -nt $made ]]; then
-		printf '%s\n' "$made"
-		return
-	fi
-	if [[ ! -x $own || $source -nt $own ]]; then
-		"${CC:-cc}" -O2 -Wall -static -pthread -s "$source" -o "$own.$$" ||
-			die "cannot compile $source as a static program."
-		mv "$own.$$" "$own"
-	fi
-	printf '%s\n' "$own"
 }
 
 # libraries_of PROGRAM: the files of its shared libraries and its interpreter. A static program
