@@ -78,6 +78,9 @@ ask() {
 	if "$qemu" -device amd-iommu,help 2>/dev/null | grep -q '^ *gamsup='; then
 		echo "can post" >>"$answers.$$"
 	fi
+	if "$qemu" -device nvme,help 2>/dev/null | grep -q '^ *x-pcie-imm-ready='; then
+		echo "imm ready" >>"$answers.$$"
+	fi
 	if [[ $model == intel-iommu ]] && takes_eim "$qemu"; then
 		echo "eim with TCG" >>"$answers.$$"
 	fi
@@ -135,6 +138,10 @@ device_args() {
 		at=bus=port$place
 	else
 		at=bus=pcie.0,addr=$(printf '%x' "$((place + 8))").0
+	fi
+	# A VFIO device is reset whenever it is opened or closed. It saves Linux the wait after.
+	if grep -qx 'imm ready' "$answers"; then
+		at+=,x-pcie-imm-ready=on
 	fi
 	case $device in
 	nvme)
