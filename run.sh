@@ -275,7 +275,8 @@ compose_lab_options()
 {
 	local bdf
 
-	lab_run_options=(--seed "$seed" --timeout "$timeout_percent")
+	# Nobody else uses the lab's devices, so no time is spent on finding that out.
+	lab_run_options=(--force --seed "$seed" --timeout "$timeout_percent")
 	for bdf in "${devices[@]}"; do
 		lab_run_options+=(-d "$bdf")
 	done
