@@ -17,7 +17,6 @@ usage()
 {
 	cat <<'END'
 usage: ./run.sh [-d BDF]... [OPTION]... [TEST]... [-- ARGUMENT FOR THE TESTS]...
-
 Runs the tests, all by default, in the lab: a QEMU machine with an IOMMU and PCI
 devices. With -d, on that device of this machine. KTAP on stdout.
 
@@ -30,6 +29,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
                       vfio_type1_iommu, vfio_type1v2_iommu; default: all
   --timeout PERCENT   scale every bound on time, 100 by default
   --seed N            repeat the random choices of a run
+  --repeat N          all of it N times over, with a seed of its own each time
   --log-dir DIR       default: build/log/DATE
   --no-install        never install a package
   --posting           insist on a lab that posts interrupts; --no-posting: none
@@ -53,6 +53,7 @@ action=run
 iommu_mode=
 timeout_percent=100
 seed=
+repeat_times=1
 log_dir=
 # Of --from, which only the run.sh outside of the lab gives to the one inside.
 first=0
@@ -112,6 +113,7 @@ take_value_option()
 		;;
 	--timeout) number "$option" "$value" 1 100000 && timeout_percent=$((10#$value)) ;;
 	--seed) number "$option" "$value" 0 4294967295 && seed=$((10#$value)) ;;
+	--repeat) number "$option" "$value" 1 10000 && repeat_times=$((10#$value)) ;;
 	--log-dir) log_dir=$(absolute "$value") ;;
 	--from) number "$option" "$value" 0 100000 && first=$value ;;
 	--iommu) one_of "$option" "$value" intel amd && lab_iommu=$value ;;
@@ -140,7 +142,7 @@ take_options()
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
-		-d | --iommu-mode | --timeout | --seed | --log-dir | --from | --iommu | --kernel | \
+		-d | --iommu-mode | --timeout | --seed | --repeat | --log-dir | --from | --iommu | --kernel | \
 			--lab-device | --append | --accel | --tcg-threads)
 			(($# > 1)) || die "$1 needs a value, see --help"
 			take_value_option "$1" "$2"
@@ -230,10 +232,10 @@ on_signal()
 
 # Here ---------------------------------------------------------------------------------------------
 
-# What each program gets; the device comes last.
+# What each program gets; a seed and the device come last.
 program_arguments()
 {
-	program_arguments=(--seed "$seed")
+	program_arguments=()
 	((timeout_percent == 100)) || program_arguments+=(--timeout "$timeout_percent")
 	[[ -z $iommu_mode ]] || program_arguments+=(--iommu-mode "$iommu_mode")
 	program_arguments+=("${arguments[@]}")
@@ -251,7 +253,7 @@ run_here()
 		make_log_dir
 		lab_build "$log_dir/build.log"
 	fi
-	run_plan "${KVM_VFIO_TESTS_LAB:-}" "${tests[*]}" "${devices[*]}"
+	run_plan "${KVM_VFIO_TESTS_LAB:-}" "${tests[*]}" "${devices[*]}" "$seed" "$repeat_times"
 	((${#run_names[@]} > first)) || die "no test left to run"
 	program_arguments
 	if [[ -n $dry_run ]]; then
@@ -260,7 +262,7 @@ run_here()
 		done
 		for ((i = first; i < ${#run_names[@]}; i++)); do
 			note "would run: $test_dir/${run_names[i]} ${program_arguments[*]}" \
-				"${run_bdfs[i]}"
+				"--seed ${run_seeds[i]} ${run_bdfs[i]}"
 		done
 		exit 0
 	fi
@@ -277,6 +279,7 @@ compose_lab_options()
 
 	# Nobody else uses the lab's devices, so no time is spent on finding that out.
 	lab_run_options=(--force --seed "$seed" --timeout "$timeout_percent")
+	((repeat_times == 1)) || lab_run_options+=(--repeat "$repeat_times")
 	for bdf in "${devices[@]}"; do
 		lab_run_options+=(-d "$bdf")
 	done
@@ -333,7 +336,7 @@ run_in_lab()
 		child_cleanup
 		exec lab/boot.sh "${lab_boot_options[@]}" --log-dir "$log_dir" --shell
 	fi
-	run_plan lab "${tests[*]}" "${devices[*]}"
+	run_plan lab "${tests[*]}" "${devices[*]}" "$seed" "$repeat_times"
 	lab_run "$log_dir"
 }
 

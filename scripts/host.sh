@@ -88,13 +88,14 @@ host_facts()
 host_run_one()
 {
 	local name=${run_names[$1]} bdf=${run_bdfs[$1]} label=${run_labels[$1]} log_dir=$2
+	local seed=${run_seeds[$1]}
 
 	shift 2
 	# A program would take the variable for its device, also if it needs none.
 	unset VFIO_SELFTESTS_BDF
 	child_note=${bdf:+$pci_state/$bdf/program}
 	ktap_program "$label" "$program_seconds" "$log_dir/${label// /.}.stderr" \
-		"$test_dir/$name" "$@" ${bdf:+"$bdf"}
+		"$test_dir/$name" --seed "$seed" "$@" ${bdf:+"$bdf"}
 }
 
 # The devices are bound before the first program that needs one.

@@ -14,6 +14,7 @@ program_seconds=300
 run_names=()
 run_bdfs=()
 run_labels=()
+run_seeds=()
 
 # In one order everywhere: the lab's run.sh has to come to the same plan.
 test_names()
@@ -92,12 +93,28 @@ run_add()
 	run_labels+=("$1${2:+ $2}")
 }
 
-# run_plan LAB TESTS DEVICES, the last two as lists of words: fills run_*[]. LAB is empty on a
-# host, and tests that only the lab can answer are then left out unless they are asked for.
-# First come the tests that leave the devices to their own drivers.
+# run_repeat SEED TIMES: gives each run its seed, and adds what is to be run again.
+run_repeat()
+{
+	local seed=$1 times=$2 count=${#run_names[@]} round i
+
+	for ((round = 1; round <= times; round++)); do
+		for ((i = 0; i < count; i++)); do
+			run_seeds+=($(((seed + round - 1) & 0xffffffff)))
+			((round > 1)) || continue
+			run_names+=("${run_names[i]}")
+			run_bdfs+=("${run_bdfs[i]}")
+			run_labels+=("${run_labels[i]} round $round")
+		done
+	done
+}
+
+# run_plan LAB TESTS DEVICES SEED TIMES, the second and third lists of words: fills run_*[]. LAB
+# is empty on a host, and tests that only the lab can answer are then left out unless they are
+# asked for. First come the tests that leave the devices to their own drivers.
 run_plan()
 {
-	local lab=$1 chosen=$2 devices=$3 name bdf needs with_device=()
+	local lab=$1 chosen=$2 devices=$3 seed=$4 times=$5 name bdf needs with_device=()
 
 	for name in ${chosen:-$(test_names)}; do
 		needs=$(test_needs "$name")
@@ -112,4 +129,5 @@ run_plan()
 			run_add "$name" "$bdf"
 		done
 	done
+	run_repeat "$seed" "$times"
 }

@@ -170,6 +170,7 @@ test_usage()
 	refused an_unknown_iommu_is_named "'arm' is unknown" --iommu arm
 	refused a_missing_value_is_told "--seed needs a value" --seed
 	refused a_seed_is_a_number "'x' is no number" --seed x
+	refused nothing_is_repeated_no_times "'0' is no number from 1" --repeat 0
 	refused a_timeout_is_not_zero "'0' is no number from 1" --timeout=0
 	refused a_missing_kernel_is_named "there is no /no/kernel" --kernel /no/kernel
 	refused a_malformed_bdf_is_told "'1:0.0' is no PCI address" -d 1:0.0
@@ -323,6 +324,10 @@ test_verdicts()
 		verdict options_reach_the_program 0 \
 			"args: --seed 7 --timeout 300 --iommu-mode iommufd -t x $bdf\$" $d \
 			--seed 7 --timeout 300 --iommu-mode iommufd good_test -- -t x
+		verdict a_repetition_has_a_name_of_its_own 0 "^ok 4 good_test $bdf round 4\$" $d \
+			--repeat 4 good_test
+		verdict a_repetition_has_a_seed_of_its_own 0 "args: --seed 1 $bdf\$" $d \
+			--seed 4294967295 --repeat 3 good_test
 		verdict a_failed_result_is_a_failure 1 '^not ok 1 bad_test$' $d bad_test
 		verdict only_skips_are_not_green 4 '^ok 1 skip_test # SKIP no moon$' $d skip_test
 		verdict a_crash_is_a_failure 1 'crash_test # killed by SIGSEGV$' $d crash_test
