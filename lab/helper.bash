@@ -5,9 +5,10 @@
 
 # helper BUILD NAME: a program of ours, made here if make has not made it.
 helper() {
-	local made=$1/lab/$2 source=$here/$2.c
-	local dir=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
-	local own=$dir/$2
+	local made=$1/lab/$2 source=$here/$2.c dir own
+
+	dir=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
+	own=$dir/$2
 
 	if [[ -x $made && ! $source -nt $made ]]; then
 		printf '%s\n' "$made"
