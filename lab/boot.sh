@@ -158,7 +158,9 @@ machine_args() {
 
 # channel_args: the kernel's log by the serial port, everything else by virtio: it has an end, an
 # order and a name, and no kernel message can get into it. Without ioeventfd a write is through
-# when it returns; with it the kernel spins until QEMU's main loop comes round.
+# when it returns; with it the kernel spins until QEMU's main loop comes round. Without event_idx
+# the kernel tells QEMU of each buffer. With it, it relies on QEMU having seen the one before: once
+# QEMU had not, on a busy machine, and the channel was silent from then on.
 channel_args() {
 	local files=${log_dir//,/,,}
 
@@ -167,7 +169,7 @@ channel_args() {
 		-chardev "file,id=control,path=$files/.run/control" \
 		-chardev "file,id=stdout,path=$files/stdout.log" \
 		-chardev "file,id=stderr,path=$files/stderr.log" \
-		-device virtio-serial-pci,addr=3.0,ioeventfd=off \
+		-device virtio-serial-pci,addr=3.0,ioeventfd=off,event_idx=off \
 		-device virtserialport,nr=1,chardev=control,name=lab.control \
 		-device virtserialport,nr=2,chardev=stdout,name=lab.stdout \
 		-device virtserialport,nr=3,chardev=stderr,name=lab.stderr
