@@ -82,6 +82,8 @@ lib_flags := $(our_flags) $(tree_includes)
 # What include/host/kvm_compat.h has to know about the tree.
 kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
 	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
+# The registers of Intel's network devices: <igb/e1000_regs.h> and its like.
+driver_flags := $(lib_flags) -isystem $(KSRC)/drivers/net/ethernet/intel
 # Of Linux 6.19; vfio_live_update_test skips without it.
 tree_compat := $(if $(wildcard $(KSRC)/include/uapi/linux/liveupdate.h),-DHAVE_LINUX_LIVEUPDATE_H)
 host_flags := $(our_flags) $(tree_includes) $(kvm_includes) $(kvm_compat) $(tree_compat)
@@ -111,7 +113,7 @@ all: $(programs) $(scripts) $(lab_programs)
 # Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise.
 settings := $(CC) $(shell $(CC) -dumpfullversion 2>/dev/null) $(KSRC) \
 	$(if $(KSRC),$(shell git -C $(KSRC) rev-parse HEAD 2>/dev/null)) \
-	$(lib_flags) $(guest_flags) $(libkvm_flags)
+	$(driver_flags) $(guest_flags) $(libkvm_flags)
 # Link again when an object comes, goes, or comes from elsewhere.
 linked := $(DRIVERS) $(lib_objects) $(driver_objects) $(host_objects) $(guest_objects)
 remember = $(shell mkdir -p $(O); printf '%s\n' '$(1)' | cmp -s - $(O)/$(2) || \
@@ -142,9 +144,9 @@ endef
 $(O)/lib/%.o: lib/%.c $(ordered)
 	$(call compile,$(lib_flags) -Ilib)
 $(O)/drivers/%.o: drivers/%.c $(ordered)
-	$(call compile,$(lib_flags) -I$(<D))
+	$(call compile,$(driver_flags) -I$(<D))
 $(O)/out-of-tree/%.o: $(DRIVERS)/%.c $(ordered) $(O)/out-of-tree-drivers
-	$(call compile,$(lib_flags) -I$(<D))
+	$(call compile,$(driver_flags) -DVFIO_PCI_DRIVER_OUT_OF_TREE -I$(<D))
 $(O)/host/%.o: host/%.c $(ordered)
 	$(call compile,$(host_flags))
 $(O)/guest/%.o: guest/%.c $(ordered)
