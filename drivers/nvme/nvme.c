@@ -23,8 +23,8 @@
 
 #include "nvme.h"
 
-/* More than any test wants, and half of what 2 MiB hold with pages of 4 KiB. */
-#define MAX_IO_QUEUES 128
+/* More than 2 MiB hold, two pages of 4 KiB each; then it is the memory that sets the limit. */
+#define MAX_IO_QUEUES 256
 
 #define INTX_TIMEOUT_MS 1000
 
@@ -293,14 +293,22 @@ static int queues_negotiate(struct vfio_pci_device *device)
 	return 0;
 }
 
-/* The kernel may have fewer consecutive vectors for MSI than the device has. */
+/*
+ * The machine may have fewer vectors left than the device has, and of MSI, where they have to be
+ * consecutive, perhaps a single one.
+ */
 static int interrupts_enable(struct vfio_pci_device *device)
 {
 	struct vfio_pci_driver *driver = &device->driver;
 	struct nvme *nvme = to_nvme(device);
 	int ret;
 
-	ret = __vfio_pci_irq_enable(device, driver->irq_index, driver->msi, nvme->nr_io);
+	for (;;) {
+		ret = __vfio_pci_irq_enable(device, driver->irq_index, driver->msi, nvme->nr_io);
+		if (ret != -ENOSPC || nvme->nr_io == 1)
+			break;
+		nvme->nr_io /= 2;
+	}
 	if (ret && driver->irq_index == VFIO_PCI_MSI_IRQ_INDEX && driver->msi) {
 		driver->msi = 0;
 		nvme->nr_io = 1;

@@ -2,6 +2,8 @@
 /*
  * NVM Express controllers on PCIe. Sections are those of the NVM Express Base Specification,
  * revision 1.4; the later ones moved the text, not the layouts. All fields are little endian.
+ *
+ * The kernel has all of this in include/linux/nvme.h, which does not compile outside of it.
  */
 #ifndef NVME_REGS_H
 #define NVME_REGS_H
