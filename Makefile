@@ -110,7 +110,8 @@ lab_programs := $(patsubst %.c,$(O)/%,$(wildcard lab/*.c))
 .PHONY: all check check-unit bench clean help
 all: $(programs) $(scripts) $(lab_programs)
 
-# Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise.
+# Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise, nor
+# if the directory was copied elsewhere.
 settings := $(CC) $(shell $(CC) -dumpfullversion 2>/dev/null) $(KSRC) \
 	$(if $(KSRC),$(shell git -C $(KSRC) rev-parse HEAD 2>/dev/null)) \
 	$(driver_flags) $(guest_flags) $(libkvm_flags)
@@ -119,7 +120,7 @@ linked := $(DRIVERS) $(lib_objects) $(driver_objects) $(host_objects) $(guest_ob
 remember = $(shell mkdir -p $(O); printf '%s\n' '$(1)' | cmp -s - $(O)/$(2) || \
 	printf '%s\n' '$(1)' >$(O)/$(2))
 ifneq ($(KSRC),)
-$(call remember,$(settings),settings)
+$(call remember,$(subst $(uapi),uapi,$(settings)),settings)
 $(call remember,$(linked),linked)
 $(call remember,$(DRIVERS),out-of-tree-drivers)
 endif

@@ -8,18 +8,23 @@
 #include <libvfio/vfio_pci_device.h>
 
 /*
- * The section that VFIO_PCI_DRIVER() fills; the linker defines its ends. Weak, so that a
+ * The sections that VFIO_PCI_DRIVER() fills; the linker defines their ends. Weak, so that a
  * program without any driver links, too.
  */
-extern const struct vfio_pci_driver_ops *const __start_vfio_pci_drivers[] __attribute__((weak));
-extern const struct vfio_pci_driver_ops *const __stop_vfio_pci_drivers[] __attribute__((weak));
+typedef const struct vfio_pci_driver_ops *const driver_list[];
 
-int __vfio_pci_driver_probe(struct vfio_pci_device *device)
+extern driver_list __start_vfio_pci_drivers __attribute__((weak));
+extern driver_list __stop_vfio_pci_drivers __attribute__((weak));
+extern driver_list __start_vfio_pci_drivers_out_of_tree __attribute__((weak));
+extern driver_list __stop_vfio_pci_drivers_out_of_tree __attribute__((weak));
+
+static int probe_drivers(struct vfio_pci_device *device,
+			 const struct vfio_pci_driver_ops *const *ops,
+			 const struct vfio_pci_driver_ops *const *end)
 {
-	const struct vfio_pci_driver_ops *const *ops;
 	const struct vfio_pci_driver_ops *found = NULL;
 
-	for (ops = __start_vfio_pci_drivers; ops < __stop_vfio_pci_drivers; ops++) {
+	for (; ops < end; ops++) {
 		struct vfio_pci_driver driver = device->driver;
 
 		if ((*ops)->probe(device)) {
@@ -37,6 +42,16 @@ int __vfio_pci_driver_probe(struct vfio_pci_device *device)
 
 	device->driver.ops = found;
 	return found ? 0 : -ENODEV;
+}
+
+int __vfio_pci_driver_probe(struct vfio_pci_device *device)
+{
+	int ret = probe_drivers(device, __start_vfio_pci_drivers_out_of_tree,
+				__stop_vfio_pci_drivers_out_of_tree);
+
+	if (ret != -ENODEV)
+		return ret;
+	return probe_drivers(device, __start_vfio_pci_drivers, __stop_vfio_pci_drivers);
 }
 
 int __vfio_pci_driver_init(struct vfio_pci_device *device)

@@ -114,14 +114,24 @@ struct vfio_pci_driver {
 /**
  * VFIO_PCI_DRIVER() - Register a driver. One line at the end of its file, no list to edit.
  * @_ops: a struct vfio_pci_driver_ops
+ *
+ * The Makefile says which drivers come from outside of this tree.
  */
 #define VFIO_PCI_DRIVER(_ops)								\
 static const struct vfio_pci_driver_ops *const __vfio_pci_driver_##_ops			\
-	__attribute__((used, section("vfio_pci_drivers"))) = &(_ops)
+	__attribute__((used, section(VFIO_PCI_DRIVER_SECTION))) = &(_ops)
+
+#ifdef VFIO_PCI_DRIVER_OUT_OF_TREE
+#define VFIO_PCI_DRIVER_SECTION "vfio_pci_drivers_out_of_tree"
+#else
+#define VFIO_PCI_DRIVER_SECTION "vfio_pci_drivers"
+#endif
 
 /**
  * __vfio_pci_driver_probe() - Find the driver of a device.
  * @device: opened
+ *
+ * Drivers from outside of this tree come first, so that one of them can replace ours.
  *
  * Return: 0, -ENODEV if no driver wants the device, -EEXIST if more than one does.
  */
