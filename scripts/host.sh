@@ -115,6 +115,8 @@ host_run()
 	local first=$1 log_dir=$2 devices=$3 taken='' facts i
 
 	shift 3
+	# For tests of several devices: all that the user gave us.
+	export VFIO_SELFTESTS_BDFS=$devices
 	mapfile -t facts < <(
 		# shellcheck disable=SC2086 # a list of words
 		host_facts $devices
