@@ -213,9 +213,23 @@ $(vfio_benches): %: %.o $(O)/bench/samples.o $(driver_objects) $(lib_objects) $(
 	$(say) LD $@
 	$(Q)$(CC) -static -no-pie -pthread $(filter %.o,$^) -o $@
 
-bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test) $(vfio_benches)
+# One program, linked with our library and with upstream's, if that can drive a device of the lab.
+upstream_vfio_objects := $(filter $(O)/upstream/vfio/%,$(upstream_objects))
+$(O)/bench/memcpy_bench: $(O)/bench/memcpy_bench.o $(driver_objects) $(lib_objects) $(O)/linked
+	$(say) LD $@
+	$(Q)$(CC) -static -no-pie -pthread $(filter %.o,$^) -o $@
+$(O)/bench/memcpy_bench_upstream: bench/memcpy_bench.c $(upstream_vfio_objects) $(ordered)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(libkvm_flags) -I$(selftests)/vfio/lib/include -DWITH_UPSTREAM \
+		-static -no-pie -pthread $(filter %.c %.o,$^) -luuid -o $@
+
+upstream_igb := $(wildcard $(selftests)/vfio/lib/drivers/igb)
+bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test) $(O)/bench/memcpy_bench \
+		$(if $(upstream_igb),$(O)/bench/memcpy_bench_upstream) $(vfio_benches)
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-vfio
+	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-memcpy
 
 # What judges the posting lab: the KVM selftests of the tree as they stand, those of the list that
 # it has, and the first process of a nested Linux.
