@@ -23,6 +23,7 @@
 #include <libvfio/deadline.h>
 #include <libvfio/dma_region.h>
 #include <libvfio/io.h>
+#include <libvfio/sriov.h>
 #include <tests/harness.h>
 
 #define IRQ_MS 2000
@@ -62,12 +63,10 @@ struct bench {
 };
 
 /* @irq_index: the type of interrupt, -1 for the driver's choice. Return: why not, or NULL. */
-static const char *bench_open(struct bench *bench, const char *bdf, int irq_index)
+static const char *driver_missing(struct bench *bench, int irq_index)
 {
-	struct vfio_pci_driver *driver;
+	struct vfio_pci_driver *driver = &bench->device->driver;
 
-	bench->device = vfio_pci_device_init(bdf, bench->iommu);
-	driver = &bench->device->driver;
 	if (!driver->ops)
 		return "no driver of ours supports the device";
 	if (!driver->irq_indexes)
@@ -78,6 +77,12 @@ static const char *bench_open(struct bench *bench, const char *bdf, int irq_inde
 		driver->irq_index = irq_index;
 
 	return NULL;
+}
+
+static const char *bench_open(struct bench *bench, const char *bdf, int irq_index)
+{
+	bench->device = vfio_pci_device_init(bdf, bench->iommu);
+	return driver_missing(bench, irq_index);
 }
 
 static void bench_start(struct bench *bench)
@@ -736,6 +741,99 @@ TEST_F(two, removing_one_leaves_the_other_alone)
 	EXPECT_WORKING(&self->bench);
 	vfio_pci_driver_init(self->peer.device);
 	EXPECT_WORKING(&self->peer);
+}
+
+/* A virtual function ************************************************************************/
+
+/* Opens a function of an SR-IOV device, where the first one decides about the token. */
+static void function_open(struct bench *bench, const char *bdf)
+{
+	static const struct vf_token token = { "between the two" };
+	int ret = __vfio_pci_device_init_token(bdf, bench->iommu, &token, &bench->device);
+
+	/* The character device takes tokens from Linux 6.17 on. */
+	if (ret == -EINVAL)
+		ret = __vfio_pci_device_init(bdf, bench->iommu, &bench->device);
+	VFIO_ASSERT_EQ(ret, 0, "cannot open %s: %s", bdf, strerror(-ret));
+}
+
+FIXTURE(vf) {
+	struct bench pf;
+	struct bench vf;
+	struct sriov sriov;
+};
+
+FIXTURE_SETUP(vf)
+{
+	struct bench *pf = &self->pf, *vf = &self->vf;
+	char bdf[PCI_BDF_SIZE];
+
+	SKIP_IF_MISSING(test_iommu_mode_missing(test_iommu_mode()));
+	SKIP_IF_MISSING(sriov_missing(test_options.bdf));
+	sriov_enable(&self->sriov, test_options.bdf, 1);
+	ASSERT_EQ(0, sriov_vf(test_options.bdf, 0, bdf));
+
+	pf->iommu = iommu_init(test_iommu_mode());
+	vf->iommu = pf->iommu;
+	function_open(pf, test_options.bdf);
+	SKIP_IF_MISSING(driver_missing(pf, -1));
+	pf->allocator = iova_allocator_init(pf->iommu, pf->device->driver.dma_mask);
+	vf->allocator = pf->allocator;
+	bench_start(pf);
+
+	function_open(vf, bdf);
+	SKIP_IF_MISSING(driver_missing(vf, -1));
+	bench_start(vf);
+}
+
+FIXTURE_TEARDOWN(vf)
+{
+	bench_close(&self->vf);
+	bench_teardown(&self->pf);
+	sriov_disable(&self->sriov);
+}
+
+TEST_F(vf, send_msi_raises_exactly_one_on_its_vector_and_none_of_the_pf)
+{
+	const struct vfio_pci_driver *driver = &self->vf.device->driver;
+
+	SKIP_WITHOUT_MSI(self->vf.device);
+	for (u32 i = 0; i < SENDS; i++) {
+		u32 vector = driver->msi + i % driver->nr_msi;
+
+		ASSERT_EQ(1, send_and_take(self->vf.device, vector))
+			TH_LOG("vector %u, send %u", vector, i);
+		ASSERT_EQ(0, strays_anywhere(self->pf.device));
+	}
+	EXPECT_EQ(1, send_and_take(self->pf.device, self->pf.device->driver.msi));
+	EXPECT_EQ(0, strays_anywhere(self->vf.device));
+}
+
+TEST_F(vf, init_and_remove_can_be_repeated_and_leave_the_pf_alone)
+{
+	for (int i = 0; i < INIT_ROUNDS; i++) {
+		vfio_pci_driver_remove(self->vf.device);
+		ASSERT_EQ(1, send_and_take(self->pf.device, self->pf.device->driver.msi));
+		ASSERT_EQ(0, __vfio_pci_driver_init(self->vf.device));
+		EXPECT_WORKING(&self->vf);
+	}
+}
+
+TEST_F(vf, it_works_again_after_a_reset_and_after_one_of_the_pf)
+{
+	SKIP_WITHOUT_RESET(self->vf.device);
+	vfio_pci_device_reset(self->vf.device);
+	vfio_pci_driver_remove(self->vf.device);
+	vfio_pci_driver_init(self->vf.device);
+	EXPECT_WORKING(&self->vf);
+
+	vfio_pci_driver_remove(self->pf.device);
+	EXPECT_NE(0, __vfio_pci_driver_send_msi_vector(self->vf.device,
+						       self->vf.device->driver.msi));
+	vfio_pci_driver_init(self->pf.device);
+	vfio_pci_driver_remove(self->vf.device);
+	vfio_pci_driver_init(self->vf.device);
+	EXPECT_WORKING(&self->vf);
 }
 
 TEST_PROGRAM(NEEDS_DEVICE, "device drivers of ours keep the promises of their operations")
