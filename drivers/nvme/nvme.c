@@ -286,7 +286,8 @@ static int queues_negotiate(struct vfio_pci_device *device)
 		return ret;
 
 	if (granted <= reserved) {
-		driver->no_memcpy = "the controller grants a single I/O queue, which interrupts";
+		nvme_scratch_refuse(device, "the controller grants a single I/O queue, "
+				    "which interrupts");
 		reserved = 0;
 	}
 	nvme->nr_io = granted - reserved;

@@ -173,6 +173,12 @@ int nvme_admin(struct vfio_pci_device *device, const struct nvme_command *comman
  */
 int nvme_scratch_setup(struct vfio_pci_device *device);
 
+/**
+ * nvme_scratch_refuse() - State in struct vfio_pci_driver that there is no memcpy.
+ * @why: a sentence for a SKIP; NULL if nvme_scratch_setup() is about to state what there is
+ */
+void nvme_scratch_refuse(struct vfio_pci_device *device, const char *why);
+
 int nvme_memcpy_start(struct vfio_pci_device *device,
 		      iova_t src, iova_t dst, u64 size, u64 count);
 int nvme_memcpy_wait(struct vfio_pci_device *device);

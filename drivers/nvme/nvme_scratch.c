@@ -77,16 +77,23 @@ static u64 scratch_max_size(struct nvme *nvme)
 	return size / scratch->block_size * scratch->block_size;
 }
 
+void nvme_scratch_refuse(struct vfio_pci_device *device, const char *why)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+
+	driver->max_memcpy_size = 0;
+	driver->max_memcpy_count = 0;
+	driver->memcpy_align = 1;
+	driver->no_memcpy = why;
+}
+
 int nvme_scratch_setup(struct vfio_pci_device *device)
 {
 	struct vfio_pci_driver *driver = &device->driver;
 	struct nvme *nvme = to_nvme(device);
 	struct nvme_scratch *scratch = &nvme->scratch;
 
-	driver->max_memcpy_size = 0;
-	driver->max_memcpy_count = 0;
-	driver->memcpy_align = 1;
-	driver->no_memcpy = scratch_take_range(device, scratch);
+	nvme_scratch_refuse(device, scratch_take_range(device, scratch));
 	if (driver->no_memcpy)
 		return 0;
 
