@@ -10,6 +10,8 @@ export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/host.sh
 . "$here/scripts/host.sh"
+# shellcheck source=scripts/device-list.sh
+. "$here/scripts/device-list.sh"
 # shellcheck source=scripts/lab.sh
 . "$here/scripts/lab.sh"
 
@@ -23,7 +25,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   -d BDF              lend this device to vfio-pci, test it, give it back
   --force             ... though it looks like in use
   --restore           give back what a killed run left behind, and exit
-  --list, --help      the tests; this text
+  --list, --devices   the tests; the devices of this machine that it could use
   --dry-run           say what would be done, change nothing
   --iommu-mode MODE   iommufd, iommufd_compat_type1, iommufd_compat_type1v2,
                       vfio_type1_iommu, vfio_type1v2_iommu; default: all
@@ -134,6 +136,7 @@ take_options()
 		case $1 in
 		-h | --help) usage && exit 0 ;;
 		--list) action=list ;;
+		--devices) action=devices ;;
 		--restore) action=restore ;;
 		--force) force=1 ;;
 		--dry-run) dry_run=1 ;;
@@ -239,6 +242,18 @@ program_arguments()
 	((timeout_percent == 100)) || program_arguments+=(--timeout "$timeout_percent")
 	[[ -z $iommu_mode ]] || program_arguments+=(--iommu-mode "$iommu_mode")
 	program_arguments+=("${arguments[@]}")
+}
+
+# Nothing is installed for it, but the drivers are asked as they are in the source.
+list_devices()
+{
+	if [[ -e Makefile ]]; then
+		no_install=1
+		lab_prepare build || exit 2
+		mkdir -p "${O:-build}/log"
+		lab_build "${O:-build}/log/devices.log"
+	fi
+	device_list
 }
 
 run_here()
@@ -365,6 +380,7 @@ main()
 	done
 	case $action in
 	list) test_list_all ;;
+	devices) list_devices ;;
 	restore) pci_check_root && pci_restore ;;
 	run)
 		if ((${#devices[@]})); then

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The drivers that are linked in, and the rules that hold for all of them. */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <linux/kernel.h>
 
@@ -52,6 +58,30 @@ int __vfio_pci_driver_probe(struct vfio_pci_device *device)
 	if (ret != -ENODEV)
 		return ret;
 	return probe_drivers(device, __start_vfio_pci_drivers, __stop_vfio_pci_drivers);
+}
+
+const char *vfio_pci_driver_of_sysfs(const char *directory)
+{
+	struct vfio_pci_device *device = calloc(1, sizeof(*device));
+	const char *name = NULL;
+	char path[PATH_MAX];
+	struct stat config;
+
+	VFIO_ASSERT_NOT_NULL(device);
+	snprintf(path, sizeof(path), "%s/config", directory);
+	device->fd = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s", directory);
+	snprintf(device->bdf, sizeof(device->bdf), "%s", basename(path));
+
+	/* Of the device, probe() is shown its config space alone, which is a file of its own here. */
+	if (!fstat(device->fd, &config) && config.st_size >= PCI_STD_HEADER_SIZEOF &&
+	    !__vfio_pci_driver_probe(device))
+		name = device->driver.ops->name;
+
+	if (device->fd >= 0)
+		close(device->fd);
+	free(device);
+	return name;
 }
 
 int __vfio_pci_driver_init(struct vfio_pci_device *device)

@@ -13,7 +13,7 @@
 # host_check FORCE DRY_RUN DEVICE...: all that can be known before anything is changed.
 host_check()
 {
-	local force=$1 dry_run=$2 bdf
+	local force=$1 dry_run=$2 bdf check
 
 	shift 2
 	for bdf; do
@@ -21,13 +21,11 @@ host_check()
 	done
 	[[ -n $dry_run ]] || pci_check_root
 	for bdf; do
-		pci_check_iommu "$bdf"
-		pci_check_interrupt_remapping
-		pci_check_group "$bdf" "$@"
-		pci_check_free "$bdf"
+		for check in "${pci_checks[@]}"; do
+			"$check" "$bdf" "$@"
+		done
 		[[ -n $force ]] || pci_check_idle "$bdf"
 	done
-	pci_check_vfio_pci
 }
 
 host_machine()

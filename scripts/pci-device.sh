@@ -12,6 +12,12 @@
 # shellcheck source=scripts/process.sh
 . "${BASH_SOURCE[0]%/*}/process.sh"
 
+# What must hold of a device before it is taken, besides being idle, which the user can overrule.
+# Each gets the device and all that are taken with it.
+# shellcheck disable=SC2034 # for who sources this
+pci_checks=(pci_check_iommu pci_check_interrupt_remapping pci_check_group pci_check_free
+	pci_check_vfio_pci)
+
 pci_root=${KVM_VFIO_TESTS_ROOT:-}
 pci_bus=$pci_root/sys/bus/pci
 pci_state=$pci_root/run/kvm-vfio-tests
@@ -187,6 +193,19 @@ pci_openers()
 	done <<<"$found"
 }
 
+# pci_net_uses INTERFACE: that it is up, and whether the rest of the world is behind it.
+pci_net_uses()
+{
+	local net=$pci_root/proc/net
+
+	printf 'network interface %s is up' "$1"
+	cat "$net/route" "$net/ipv6_route" 2>/dev/null | awk -v name="$1" '
+		$1 == name && $2 == "00000000" && $8 == "00000000" ||
+		$NF == name && $1 == "00000000000000000000000000000000" && $2 == "00" { found = 1 }
+		END { if (found) printf ", and the default route leads over it" }'
+	printf '\n'
+}
+
 # What someone is doing with a device, one sentence a line; nothing if it is idle.
 pci_uses()
 {
@@ -194,7 +213,7 @@ pci_uses()
 
 	for net in "$pci_bus/devices/$bdf"/net/* "$pci_bus/devices/$bdf"/*/net/*; do
 		flags=$(cat "$net/flags" 2>/dev/null) || continue
-		((flags & 1)) && printf 'network interface %s is up\n' "${net##*/}"
+		! ((flags & 1)) || pci_net_uses "${net##*/}"
 	done
 	[[ $(pci_attribute "$bdf" sriov_numvfs) =~ ^0?$ ]] || printf 'it has virtual functions\n'
 	[[ $(pci_attribute "$bdf" boot_vga) != 1 ]] || [[ -z $(pci_driver "$bdf") ]] ||

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # run.sh on real devices of a real kernel: a device it took is back with its former driver after a
-# pass, a failure, a signal and, with --restore, after SIGKILL; a device in use is left alone.
+# pass, a failure, a signal and, with --restore, after SIGKILL; a device in use is left alone; and
+# --devices knows them.
 # Bug class: a runner that keeps what it borrowed.
 #
 # Needs the lab's machine, which is thrown away: an NVMe controller that the kernel drives, an edu
@@ -167,6 +168,39 @@ test_after_sigkill()
 	given_back a_repaired_device_can_be_tested "$nvme" 0 pass_test
 }
 
+# listed NAME BDF LINE...: run.sh --devices says all this of the device, each an extended regular
+# expression for a line, and changes nothing.
+listed()
+{
+	local name=$1 bdf=$2 before line why=''
+
+	shift 2
+	before="$(state "$nvme"), $(state "$edu")"
+	run --devices
+	((status == 0)) || why="exit status $status"
+	for line; do
+		awk -v bdf="$bdf" '/^[^ ]/ { on = $1 == bdf } on' <<<"$out" |
+			grep -qxE -e "$line" || why="no line is: $line"
+	done
+	[[ "$(state "$nvme"), $(state "$edu")" == "$before" ]] || why="a device was changed"
+	tap_result "$name" "$why" "$out"
+}
+
+test_devices()
+{
+	local disk
+
+	cp "$top/build/tests/vfio_pci_driver_test" "$tree/build/tests"
+	listed an_idle_device_is_listed_with_its_command "$edu" ' +our driver +edu' \
+		' +bound to +no driver' ' +IOMMU group +[0-9]+' " +use +\./run\.sh -d $edu"
+	disk=$(basename "$(echo "$pci/$nvme"/nvme/nvme*/nvme*n*)")
+	exec 9<"/dev/$disk"
+	listed a_device_in_use_is_listed_with_the_reason "$nvme" ' +our driver +nvme' \
+		' +bound to +nvme' " +in the way +/dev/$disk is open in process .*" \
+		" +then use +\./run\.sh -d $nvme"
+	exec 9<&-
+}
+
 # refused NAME SENTENCE COMMAND...
 refused()
 {
@@ -218,7 +252,7 @@ if [[ -z $nvme || -z $edu || $(driver_of "$nvme") != nvme ]]; then
 fi
 
 tap_begin
-tap_plan 14
+tap_plan 16
 make_tree
 given_back a_device_is_given_back_after_a_pass "$nvme" 0 pass_test
 given_back a_device_is_given_back_after_a_failure "$nvme" 1 fail_test
@@ -230,5 +264,6 @@ given_back_after_signal a_device_is_given_back_after_sigterm "$nvme" TERM 143
 given_back_after_signal a_device_is_given_back_after_sigint "$nvme" INT 130
 test_after_sigkill
 test_refusals
+test_devices
 rm -rf "$work"
 tap_end

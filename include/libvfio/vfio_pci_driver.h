@@ -19,7 +19,10 @@ struct vfio_pci_driver_ops {
 	const char *name;
 
 	/**
-	 * @probe: Whether the driver supports @device. Reads config space only.
+	 * @probe: Whether the driver supports @device.
+	 *
+	 * Reads the header of config space only, and copes with device->irq_info that is all
+	 * zeros: run.sh --devices asks about devices that are not opened.
 	 *
 	 * Return: 0 if it does, -ENODEV if it does not.
 	 */
@@ -136,6 +139,14 @@ static const struct vfio_pci_driver_ops *const __vfio_pci_driver_##_ops			\
  * Return: 0, -ENODEV if no driver wants the device, -EEXIST if more than one does.
  */
 int __vfio_pci_driver_probe(struct vfio_pci_device *device);
+
+/**
+ * vfio_pci_driver_of_sysfs() - Which driver supports a device, without opening that.
+ * @directory: the device's in sysfs, whose file config any user may read
+ *
+ * Return: the driver's name, NULL if none supports the device or it cannot be told.
+ */
+const char *vfio_pci_driver_of_sysfs(const char *directory);
 
 /**
  * __vfio_pci_driver_init() - Initialize the driver of @device, see ops->init.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include <libvfio/deadline.h>
 #include <libvfio/sysfs.h>
+#include <libvfio/vfio_pci_driver.h>
 #include <tests/test_program.h>
 
 struct test_options test_options = { .timeout_percent = 100 };
@@ -42,6 +44,18 @@ static void describe(void)
 	_exit(0);
 }
 
+static void list_drivers(char **directories)
+{
+	for (; *directories; directories++) {
+		const char *driver = vfio_pci_driver_of_sysfs(*directories);
+
+		if (driver)
+			fprintf(test_report_stream, "%s\t%s\n", basename(*directories), driver);
+	}
+	fflush(test_report_stream);
+	_exit(0);
+}
+
 static void help(void)
 {
 	fprintf(test_report_stream,
@@ -55,6 +69,8 @@ static void help(void)
 		"  --timeout PERCENT    scale every bound, 100 is the default\n"
 		"  --seed N             replay the random choices of a run\n"
 		"  --describe           one line: name, needs, summary\n"
+		"  --drivers DIR...     for each device in sysfs that a driver of ours supports, a line:\n"
+		"                       BDF, driver\n"
 		"  -l                   list the cases\n"
 		"  -t CASE, -v VARIANT  run only these; -T, -V: all but these\n\n"
 		"exit status: 0 passed, 1 failed, 2 usage or environment, 4 nothing ran but skips\n",
@@ -91,6 +107,8 @@ static void __attribute__((constructor(101))) start_early(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--describe"))
 			describe();
+		if (!strcmp(argv[i], "--drivers"))
+			list_drivers(argv + i + 1);
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			help();
 	}

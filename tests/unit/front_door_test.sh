@@ -6,6 +6,7 @@
 # Needs no root, no device, no lab.
 
 set -euo pipefail
+build=$(realpath "${O:-build}")
 unset O KSRC VFIO_SELFTESTS_BDF KVM_VFIO_TESTS_LAB KVM_VFIO_TESTS_OUTER
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -88,6 +89,15 @@ make_machine()
 	: >"$machine/proc/swaps"
 	device "$bdf" vfio-pci 7
 	: >"$machine/sys/bus/pci/drivers_probe"
+}
+
+# config BDF BYTES: the first of its config space, as printf knows them.
+config()
+{
+	local file=$machine/sys/bus/pci/devices/$1/config
+
+	printf '%b' "$2" >"$file"
+	truncate -s 256 "$file"
 }
 
 # block NAME NUMBER: a disk below the device.
@@ -247,6 +257,67 @@ test_device_in_use()
 	refused what_a_killed_run_left_is_told "--restore" -d "$bdf"
 }
 
+# listed NAME DEVICE LINE...: --devices says all this of a device, each an extended regular expression
+# for a line, and changes nothing. DEVICE is the first word of a block of lines, an address or not.
+listed()
+{
+	local name=$1 device=$2 before why='' line
+
+	shift 2
+	before=$(state)
+	ask --devices
+	((status == 0)) || why="exit status $status"
+	for line; do
+		awk -v device="$device" '/^[^ ]/ { on = $1 == device } on' <<<"$out" |
+			grep -qxE -e "$line" || why="no line is: $line"
+	done
+	[[ $before == "$(state)" ]] || why="the machine was changed"
+	result "$name" "$why"
+}
+
+# The drivers that are asked are those of the tree.
+test_device_list()
+{
+	local use='use +(sudo )?\./run\.sh' net=$machine/sys/bus/pci/devices/0000:02:00.1/net/eth9
+
+	make_machine
+	ask --devices
+	result without_the_drivers_no_list "$( ((status == 2)) || echo "exit status $status")"
+	cp "$build/tests/vfio_pci_driver_test" "$tree/build/tests"
+	config "$bdf" '\x34\x12\x42\x42'
+	listed a_machine_without_such_devices_is_told No 'No .* supports any of the 1 PCI .*'
+	config "$bdf" '\x34\x12\xe8\x11'
+	listed an_idle_device_has_a_command "$bdf" '.*1234:11e8.*' ' +our driver +edu' \
+		' +bound to +vfio-pci' ' +IOMMU group +7' " +$use -d $bdf"
+	device "$bdf" nvme 7
+	config "$bdf" '\x4d\x14\x0a\xa8\x00\x00\x00\x00\x00\x02\x08\x01'
+	block nvme0n1 259:0
+	printf '1 2 259:0 / /srv rw - ext4 /dev/root rw\n' >"$machine/proc/self/mountinfo"
+	listed a_mounted_disk_is_in_the_way "$bdf" ' +our driver +nvme' ' +bound to +nvme' \
+		' +in the way +/dev/nvme0n1 is mounted on /srv' " +then $use -d $bdf"
+
+	device 0000:02:00.0 igb 8 0x020000
+	device 0000:02:00.1 igb 8 0x020000
+	device 0000:02:00.2 pcieport 8 0x060400
+	config 0000:02:00.0 '\x86\x80\xc9\x10'
+	config 0000:02:00.1 '\x86\x80\xc9\x10'
+	listed a_busy_sibling_comes_along 0000:02:00.0 \
+		' +IOMMU group +8, with 0000:02:00.1 \(igb\), 0000:02:00.2 \(pcieport\)' \
+		" +$use -d 0000:02:00.0 -d 0000:02:00.1"
+	mkdir -p "$net" "$machine/proc/net"
+	printf '0x1003\n' >"$net/flags"
+	printf 'eth9\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n' \
+		>"$machine/proc/net/route"
+	listed the_use_of_a_sibling_is_in_the_way 0000:02:00.0 " +then $use .*" \
+		' +in the way +0000:02:00.1: network interface eth9 is up, and the default .*'
+	rm "$machine/sys/kernel/irq/9/chip_name" \
+		"$machine/sys/bus/pci/devices/0000:02:00.0/iommu_group"
+	listed a_missing_iommu_is_in_the_way 0000:02:00.0 ' +IOMMU group +none' \
+		' +in the way +no IOMMU: 0000:02:00.0 .*' \
+		' +in the way +no interrupt remapping: .*' " +then $use -d 0000:02:00.0"
+	listed the_last_line_counts_them 3 '3 of 4 PCI devices .*'
+}
+
 # build_says WORDS STATUS: what lab/qemu/build.sh of the made-up tree has to say, --built apart.
 build_says()
 {
@@ -390,10 +461,11 @@ test_signals()
 
 make_tree
 tap_begin
-tap_plan 77
+tap_plan 88
 test_usage
 test_device_checks
 test_device_in_use
+test_device_list
 test_verdicts
 test_signals
 test_choice_of_qemu
