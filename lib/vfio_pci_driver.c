@@ -73,7 +73,7 @@ const char *vfio_pci_driver_of_sysfs(const char *directory)
 	snprintf(path, sizeof(path), "%s", directory);
 	snprintf(device->bdf, sizeof(device->bdf), "%s", basename(path));
 
-	/* Of the device, probe() is shown its config space alone, which is a file of its own here. */
+	/* All that probe() is shown is config space, which is a file of its own here. */
 	if (!fstat(device->fd, &config) && config.st_size >= PCI_STD_HEADER_SIZEOF &&
 	    !__vfio_pci_driver_probe(device))
 		name = device->driver.ops->name;

@@ -257,8 +257,8 @@ test_device_in_use()
 	refused what_a_killed_run_left_is_told "--restore" -d "$bdf"
 }
 
-# listed NAME DEVICE LINE...: --devices says all this of a device, each an extended regular expression
-# for a line, and changes nothing. DEVICE is the first word of a block of lines, an address or not.
+# listed NAME DEVICE LINE...: --devices says all this of a device, each an extended regular
+# expression for a line, and changes nothing. DEVICE is the first word of a block of lines.
 listed()
 {
 	local name=$1 device=$2 before why='' line
