@@ -16,7 +16,10 @@
 
 #define IGBVF_BAR 0
 
-/* VFMailbox: the physical function was reset, and nobody has set it up since */
+/*
+ * VFMailbox: the physical function was reset, and nobody has set it up since. The kernel has it in
+ * igbvf/mbx.h, which does not compile here.
+ */
 #define IGBVF_V2PMAILBOX_RSTI 0x40
 
 #define IGBVF_MAX_VECTORS 3
