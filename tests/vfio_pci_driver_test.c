@@ -270,6 +270,11 @@ static u64 late_writes(struct bench *bench)
 	return count_bytes_other_than(destination(bench), HALF, 0x3c);
 }
 
+static bool may_access_memory(struct vfio_pci_device *device)
+{
+	return vfio_pci_config_readw(device, PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
 #define SKIP_WITHOUT_MSI(_device) do {							\
 	if (!(_device)->driver.nr_msi)							\
 		SKIP(return, "the driver cannot make this device raise an interrupt");	\
@@ -322,6 +327,7 @@ TEST_F(driver, init_and_remove_can_be_repeated)
 {
 	for (int i = 0; i < INIT_ROUNDS; i++) {
 		vfio_pci_driver_remove(self->device);
+		ASSERT_FALSE(may_access_memory(self->device));
 		ASSERT_EQ(0, __vfio_pci_driver_init(self->device));
 		if (self->device->driver.nr_msi) {
 			ASSERT_EQ(1, send_and_take(self->device, self->device->driver.msi));
@@ -536,12 +542,13 @@ TEST_F(copy, interrupted_by_a_reset_is_over_after_the_wait)
 
 /*
  * The emulated devices have either written everything by then, or do not begin to before the next
- * step of their driver. It is for real ones.
+ * step of their driver. Late writes are those of real ones.
  */
 TEST_F(copy, is_over_when_the_driver_is_removed)
 {
 	ASSERT_EQ(0, long_copy_start(&self->bench));
 	vfio_pci_driver_remove(self->device);
+	EXPECT_FALSE(may_access_memory(self->device));
 	EXPECT_EQ(0, late_writes(&self->bench));
 
 	vfio_pci_driver_init(self->device);
@@ -813,6 +820,7 @@ TEST_F(vf, init_and_remove_can_be_repeated_and_leave_the_pf_alone)
 {
 	for (int i = 0; i < INIT_ROUNDS; i++) {
 		vfio_pci_driver_remove(self->vf.device);
+		ASSERT_FALSE(may_access_memory(self->vf.device));
 		ASSERT_EQ(1, send_and_take(self->pf.device, self->pf.device->driver.msi));
 		ASSERT_EQ(0, __vfio_pci_driver_init(self->vf.device));
 		EXPECT_WORKING(&self->vf);

@@ -40,8 +40,8 @@ struct vfio_pci_driver_ops {
 	int (*init)(struct vfio_pci_device *device);
 
 	/**
-	 * @remove: Stop DMA and interrupts, disable what init() enabled. Works on a device that
-	 * hangs, too.
+	 * @remove: Stop DMA and interrupts, disable what init() enabled, bus mastering included.
+	 * Works on a device that hangs, too.
 	 */
 	void (*remove)(struct vfio_pci_device *device);
 
