@@ -145,8 +145,8 @@ take_options()
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
-		-d | --iommu-mode | --timeout | --seed | --repeat | --log-dir | --from | --iommu | --kernel | \
-			--lab-device | --append | --accel | --tcg-threads)
+		-d | --iommu-mode | --timeout | --seed | --repeat | --log-dir | --from | --iommu | \
+			--kernel | --lab-device | --append | --accel | --tcg-threads)
 			(($# > 1)) || die "$1 needs a value, see --help"
 			take_value_option "$1" "$2"
 			shift
