@@ -1,26 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <linux/kernel.h>
 
 #include <host/device_irqs.h>
 #include <host/irq_diagnosis.h>
 #include <host/kvm_compat.h>
 
+static void connect_line(struct device_irqs *irqs, struct device_irq *irq, u32 gsi)
+{
+	int fd;
+
+	if (irqs->trigger == IRQ_TRIGGER_EVENTFD)
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	else
+		fd = vfio_pci_irq_eventfd(irqs->device, irqs->device->driver.irq_index,
+					  irq->device_vector);
+	VFIO_ASSERT_LE(0, fd);
+	irq_line_connect(&irq->line, irqs->vm, fd, gsi);
+}
+
 void device_irqs_connect(struct device_irqs *irqs, const struct irq_vm_config *config,
 			 u32 max_irqs, u32 first_gsi)
 {
-	struct vfio_pci_driver *driver = &irqs->device->driver;
+	u32 first_vector = 0;
 
 	irqs->vm = irq_vm_create(config);
 	irqs->expectation = irq_expectation_init(irqs->vm);
-	irqs->nr_irqs = min(max_irqs, driver->nr_msi);
+	irqs->nr_irqs = max_irqs;
+	if (irqs->trigger != IRQ_TRIGGER_EVENTFD) {
+		first_vector = irqs->device->driver.msi;
+		irqs->nr_irqs = min(max_irqs, irqs->device->driver.nr_msi);
+	}
 	for (u32 i = 0; i < irqs->nr_irqs; i++) {
-		struct device_irq *irq = &irqs->irqs[i];
-
-		irq->device_vector = driver->msi + i;
-		irq_line_connect(&irq->line, irqs->vm,
-				 vfio_pci_irq_eventfd(irqs->device, driver->irq_index,
-						      irq->device_vector),
-				 first_gsi + i);
+		irqs->irqs[i].device_vector = first_vector + i;
+		connect_line(irqs, &irqs->irqs[i], first_gsi + i);
 	}
 
 	device_irqs_begin(irqs);
@@ -28,8 +43,11 @@ void device_irqs_connect(struct device_irqs *irqs, const struct irq_vm_config *c
 
 void device_irqs_disconnect(struct device_irqs *irqs)
 {
-	for (u32 i = 0; i < irqs->nr_irqs; i++)
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
 		irq_line_disconnect(&irqs->irqs[i].line);
+		if (irqs->trigger == IRQ_TRIGGER_EVENTFD)
+			close(irqs->irqs[i].line.eventfd);
+	}
 	irqs->nr_irqs = 0;
 
 	if (irqs->vm) {
@@ -45,8 +63,10 @@ void device_irqs_begin(struct device_irqs *irqs)
 		struct device_irq *irq = &irqs->irqs[i];
 
 		irq->sent = 0;
-		irq->probe = delivery_probe_begin(irqs->device->bdf, irqs->device->driver.irq_index,
-						  irq->device_vector);
+		if (irqs->trigger != IRQ_TRIGGER_EVENTFD)
+			irq->probe = delivery_probe_begin(irqs->device->bdf,
+							  irqs->device->driver.irq_index,
+							  irq->device_vector);
 	}
 	irqs->wakeups_at_begin = delivery_wakeups();
 	device_irqs_mark(irqs);
@@ -64,13 +84,28 @@ void device_irqs_mark(struct device_irqs *irqs)
 void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
 {
 	irq->sent++;
-	vfio_pci_driver_send_msi_vector(irqs->device, irq->device_vector);
+	switch (irqs->trigger) {
+	case IRQ_TRIGGER_DEVICE:
+		vfio_pci_driver_send_msi_vector(irqs->device, irq->device_vector);
+		break;
+	case IRQ_TRIGGER_LOOPBACK:
+		vfio_pci_irq_trigger(irqs->device, irq->probe.index, irq->device_vector);
+		break;
+	case IRQ_TRIGGER_EVENTFD:
+		VFIO_ASSERT_EQ(eventfd_write(irq->line.eventfd, 1), 0);
+		break;
+	}
 }
 
 void device_irqs_send(struct device_irqs *irqs, struct device_irq *irq)
 {
 	irq_line_expect(&irq->line, &irqs->expectation);
 	device_irqs_raise(irqs, irq);
+}
+
+static u64 host_irqs(const struct device_irqs *irqs, const struct device_irq *irq)
+{
+	return irqs->trigger == IRQ_TRIGGER_EVENTFD ? 0 : delivery_probe_host_irqs(&irq->probe);
 }
 
 static const struct device_irq *find_missing(const struct device_irqs *irqs)
@@ -95,9 +130,11 @@ bool device_irqs_diagnose(struct device_irqs *irqs, enum delivery_path path, cha
 	if (!irq)
 		return false;
 
-	witness.host_irqs = delivery_probe_host_irqs(&irq->probe);
+	witness.host_irqs = host_irqs(irqs, irq);
 	/* Of those before, each was counted, by the path it should have come. */
-	if (!witness.posted)
+	if (irqs->trigger != IRQ_TRIGGER_DEVICE)
+		witness.host_irqs = irq->sent - irq->sent_before;
+	else if (!witness.posted)
 		witness.host_irqs -= irq->sent_before;
 	witness.wakeups = delivery_wakeups() - irqs->wakeups_before;
 	/* Before the vCPU is woken to be paused. */
@@ -108,15 +145,22 @@ bool device_irqs_diagnose(struct device_irqs *irqs, enum delivery_path path, cha
 	return true;
 }
 
+/* A signal of VFIO or of this process leaves the host's interrupt alone. */
+static enum delivery_path path_of(const struct device_irqs *irqs, u64 sent, u64 taken)
+{
+	if (irqs->trigger == IRQ_TRIGGER_DEVICE)
+		return delivery_classify(sent, taken, delivery_expected() == DELIVERY_POSTED);
+	return taken ? DELIVERY_IMPOSSIBLE : DELIVERY_EVENTFD;
+}
+
 struct device_irqs_account device_irqs_account(const struct device_irqs *irqs)
 {
 	struct device_irqs_account account = { .path = DELIVERY_IMPOSSIBLE };
-	bool possible = delivery_expected() == DELIVERY_POSTED;
 
 	for (u32 i = 0; i < irqs->nr_irqs; i++) {
 		const struct device_irq *irq = &irqs->irqs[i];
-		u64 taken = delivery_probe_host_irqs(&irq->probe);
-		enum delivery_path path = delivery_classify(irq->sent, taken, possible);
+		u64 taken = host_irqs(irqs, irq);
+		enum delivery_path path = path_of(irqs, irq->sent, taken);
 
 		if (!irq->sent)
 			continue;
@@ -129,4 +173,9 @@ struct device_irqs_account device_irqs_account(const struct device_irqs *irqs)
 
 	account.wakeups = delivery_wakeups() - irqs->wakeups_at_begin;
 	return account;
+}
+
+enum delivery_path device_irqs_path(const struct device_irqs *irqs)
+{
+	return irqs->trigger == IRQ_TRIGGER_DEVICE ? delivery_expected() : DELIVERY_EVENTFD;
 }

@@ -30,22 +30,37 @@ static struct kvm_irq_routing_entry *find_route(struct gsi_routing *routing, u32
 	return NULL;
 }
 
-void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_message message)
+/* The route of @gsi, or room for it. */
+static struct kvm_irq_routing_entry *need_route(struct gsi_routing *routing, u32 gsi)
 {
 	struct kvm_irq_routing_entry *entry = find_route(routing, gsi);
 
 	VFIO_ASSERT_GE(gsi, GSI_ROUTING_FIRST_MSI);
-	if (!entry) {
-		VFIO_ASSERT_LT(routing->table->nr, routing->capacity);
-		entry = &routing->table->entries[routing->table->nr++];
-	}
+	if (entry)
+		return entry;
 
-	*entry = (struct kvm_irq_routing_entry){
+	VFIO_ASSERT_LT(routing->table->nr, routing->capacity);
+	return &routing->table->entries[routing->table->nr++];
+}
+
+void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_message message)
+{
+	*need_route(routing, gsi) = (struct kvm_irq_routing_entry){
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
 		.u.msi.address_lo = (u32)message.address,
 		.u.msi.address_hi = message.address >> 32,
 		.u.msi.data = message.data,
+	};
+}
+
+void gsi_routing_set_ioapic(struct gsi_routing *routing, u32 gsi, u32 pin)
+{
+	*need_route(routing, gsi) = (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC,
+		.u.irqchip.pin = pin,
 	};
 }
 

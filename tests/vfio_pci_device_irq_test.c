@@ -21,14 +21,14 @@
 #include <linux/kernel.h>
 #include <linux/sizes.h>
 
-#include <host/device_irqs.h>
 #include <host/kvm_compat.h>
 #include <host/passthrough.h>
 #include <libvfio/deadline.h>
 #include <libvfio/dma_region.h>
 #include <tests/harness.h>
+#include <tests/irq_device.h>
+#include <tests/irq_phase.h>
 
-#define IRQ_MS 2000
 /* How long to wait for what is not expected on every kernel. */
 #define STRAY_MS 500
 #define NR_MSIS 5
@@ -36,12 +36,9 @@
 #define NR_STORM 16
 /* A busy host may spoil many a chance to see an interrupt come without an exit. */
 #define MAX_TRIES 200
-#define GUEST_MEMORY_END SZ_64M
 
 FIXTURE(irq) {
-	struct iommu *iommu;
-	struct vfio_pci_device *device;
-	struct iova_allocator *allocator;
+	struct irq_device device;
 	struct device_irqs irqs;
 };
 
@@ -53,34 +50,10 @@ FOR_EACH_IOMMU_MODE(IRQ_VARIANT)
 
 static const char *open_device(FIXTURE_DATA(irq) *self, const char *iommu_mode)
 {
-	const char *missing = test_iommu_mode_missing(iommu_mode);
+	const char *missing = irq_device_open(&self->device, iommu_mode);
 
-	if (missing)
-		return missing;
-
-	self->iommu = iommu_init(iommu_mode);
-	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
-	self->irqs.device = self->device;
-	if (!self->device->driver.ops)
-		return "no driver of ours supports the device";
-
-	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX ||
-	    !self->device->driver.irq_indexes)
-		return "the driver can use neither MSI nor MSI-X of this device";
-
-	self->allocator = iova_allocator_init(self->iommu, self->device->driver.dma_mask);
-	/* The guest's memory goes below, at its guest physical addresses. */
-	iova_allocator_skip_below(self->allocator, GUEST_MEMORY_END);
-	vfio_pci_driver_start(self->device, self->allocator);
-	return self->device->driver.nr_msi ? NULL : "the driver cannot make this device send MSIs";
-}
-
-static void close_device(FIXTURE_DATA(irq) *self)
-{
-	vfio_pci_driver_stop(self->device);
-	iova_allocator_cleanup(self->allocator);
-	vfio_pci_device_cleanup(self->device);
-	iommu_cleanup(self->iommu);
+	self->irqs.device = self->device.device;
+	return missing;
 }
 
 static void connect(struct device_irqs *irqs, struct irq_vm_config config, u32 max_irqs)
@@ -97,118 +70,31 @@ FIXTURE_SETUP(irq)
 FIXTURE_TEARDOWN(irq)
 {
 	device_irqs_disconnect(&self->irqs);
-	close_device(self);
-}
-
-/*
- * Interrupts that share what is to be said of their path: in which state the guest takes them,
- * and why they cannot be posted even where the host can, NULL if they can.
- */
-struct phase {
-	const char *name;
-	const char *unpostable;
-};
-
-static enum delivery_path phase_path(const struct phase *phase)
-{
-	return phase->unpostable ? DELIVERY_REMAPPED : delivery_expected();
-}
-
-/* Says by which path the interrupts since the phase began came. Return: 1 if by a wrong one. */
-static u32 report_path(struct device_irqs *irqs, const struct phase *phase)
-{
-	struct device_irqs_account account = device_irqs_account(irqs);
-	const struct device_irq *first = &irqs->irqs[0];
-	const char *why = delivery_posting_missing() ?: phase->unpostable;
-	char last[16] = "", note[160] = "";
-
-	if (account.vectors > 1)
-		snprintf(last, sizeof(last), "..%u", first->device_vector + account.vectors - 1);
-	if (account.path != phase_path(phase))
-		snprintf(note, sizeof(note), "; %s, but %s was expected", why ?: "this host can post",
-			 delivery_path_name(phase_path(phase)));
-	else if (account.path == DELIVERY_POSTED)
-		snprintf(note, sizeof(note), ", %s +%llu", delivery_wakeup_name(),
-			 (unsigned long long)account.wakeups);
-	else
-		snprintf(note, sizeof(note), "; %s", why);
-
-	test_report("%s %s[%u%s], %s: %llu sent and counted, %s (host irqs +%llu%s)",
-		    first->probe.bdf, vfio_pci_irq_index_name(first->probe.index),
-		    first->device_vector, last, phase->name, (unsigned long long)account.sent,
-		    delivery_path_name(account.path), (unsigned long long)account.host_irqs, note);
-	return account.path != phase_path(phase);
-}
-
-/* Waits for what was sent. Return: mistakes seen; the report says what a missing one lacks. */
-static u32 wait_counted(struct device_irqs *irqs, const struct phase *phase)
-{
-	u32 differences = irq_expectation_wait(&irqs->expectation, IRQ_MS);
-	char text[160];
-
-	if (differences && device_irqs_diagnose(irqs, phase_path(phase), text, sizeof(text)))
-		test_report("%s: an interrupt is missing on %s", phase->name, text);
-	return differences;
-}
-
-/* All vCPUs sleep in KVM, if they are of those that halt. */
-static void wait_until_idle(struct device_irqs *irqs)
-{
-	for (u32 i = 0; i < irqs->vm->config.nr_vcpus; i++) {
-		if (irqs->vm->config.wait == IRQ_COUNTER_HALT)
-			VFIO_ASSERT_TRUE(irq_vm_wait_blocked(irqs->vm, i, IRQ_MS));
-	}
-}
-
-static void route_at_random(struct irq_line *line)
-{
-	irq_line_route(line, test_random(0, line->vm->config.nr_vcpus - 1),
-		       test_random(IRQ_COUNTER_FIRST_VECTOR, IRQ_COUNTER_NR_VECTORS - 1));
-}
-
-/* Sends one MSI where its line leads and waits for it. Return: mistakes seen. */
-static u32 send_one(struct device_irqs *irqs, const struct phase *phase)
-{
-	wait_until_idle(irqs);
-	device_irqs_mark(irqs);
-	device_irqs_send(irqs, &irqs->irqs[0]);
-	return wait_counted(irqs, phase);
-}
-
-/* No surplus came either. Return: mistakes seen. */
-static u32 conclude(struct device_irqs *irqs, const struct phase *phase)
-{
-	return irq_expectation_settle(&irqs->expectation) + report_path(irqs, phase);
+	irq_device_close(&self->device);
 }
 
 /* Sends on one vector without touching its route. Return: mistakes seen. */
-static u32 send_some(struct device_irqs *irqs, const struct phase *phase)
+static u32 send_some(struct device_irqs *irqs, const struct irq_phase *phase)
 {
-	u32 differences = 0;
-
-	device_irqs_begin(irqs);
-	for (u32 i = 0; i < NR_MSIS && !differences; i++)
-		differences = send_one(irqs, phase);
-
-	return differences ?: conclude(irqs, phase);
+	return irq_phase_send_some(irqs, phase, NR_MSIS);
 }
 
 /* Sends on one vector, routed anew to any vCPU and vector before each. Return: mistakes seen. */
-static u32 send_one_by_one(struct device_irqs *irqs, const struct phase *phase)
+static u32 send_one_by_one(struct device_irqs *irqs, const struct irq_phase *phase)
 {
 	u32 differences = 0;
 
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS && !differences; i++) {
-		route_at_random(&irqs->irqs[0].line);
-		differences = send_one(irqs, phase);
+		irq_phase_route_at_random(&irqs->irqs[0].line);
+		differences = irq_phase_send(irqs, phase);
 	}
 
-	return differences ?: conclude(irqs, phase);
+	return differences ?: irq_phase_conclude(irqs, phase);
 }
 
 /* Sends on all vectors before waiting for any. Return: mistakes seen. */
-static u32 send_at_once(struct device_irqs *irqs, const struct phase *phase)
+static u32 send_at_once(struct device_irqs *irqs, const struct irq_phase *phase)
 {
 	u32 differences = 0;
 
@@ -221,30 +107,30 @@ static u32 send_at_once(struct device_irqs *irqs, const struct phase *phase)
 			       IRQ_COUNTER_FIRST_VECTOR + i * 16);
 
 	for (u32 round = 0; round < NR_ROUNDS && !differences; round++) {
-		wait_until_idle(irqs);
+		irq_phase_wait_idle(irqs);
 		device_irqs_mark(irqs);
 		for (u32 i = 0; i < irqs->nr_irqs; i++)
 			device_irqs_send(irqs, &irqs->irqs[i]);
-		differences = wait_counted(irqs, phase);
+		differences = irq_phase_wait_counted(irqs, phase);
 	}
 
-	return differences ?: conclude(irqs, phase);
+	return differences ?: irq_phase_conclude(irqs, phase);
 }
 
 /* Lets VFIO or this process signal the eventfd: no device, no IOMMU, no host interrupt. */
 static u32 signal_eventfd(struct device_irqs *irqs, const char *what,
 			  void (*signal)(struct device_irqs *irqs))
 {
-	static const struct phase phase = { "by eventfd", "no device is involved" };
+	static const struct irq_phase phase = { "by eventfd", "no device is involved" };
 	struct device_irq *irq = &irqs->irqs[0];
 	u32 differences = 0;
 
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS && !differences; i++) {
-		route_at_random(&irq->line);
+		irq_phase_route_at_random(&irq->line);
 		irq_line_expect(&irq->line, &irqs->expectation);
 		signal(irqs);
-		differences = wait_counted(irqs, &phase);
+		differences = irq_phase_wait_counted(irqs, &phase);
 	}
 	if (differences || delivery_probe_host_irqs(&irq->probe))
 		return 1;
@@ -272,7 +158,7 @@ static void write_eventfd(struct device_irqs *irqs)
  */
 TEST_F(irq, every_msi_is_counted_once)
 {
-	static const struct phase spin = { .name = "2 vCPUs spin" },
+	static const struct irq_phase spin = { .name = "2 vCPUs spin" },
 				  halted = { .name = "2 vCPUs halted" };
 	struct device_irqs *irqs = &self->irqs;
 
@@ -299,15 +185,15 @@ FIXTURE_SETUP(one_mode)
 FIXTURE_TEARDOWN(one_mode)
 {
 	device_irqs_disconnect(self->irqs);
-	close_device(&self->irq);
+	irq_device_close(&self->irq.device);
 }
 
-static const struct phase fixed = { .name = "fixed, to one vCPU" };
+static const struct irq_phase fixed = { .name = "fixed, to one vCPU" };
 
 TEST_F(one_mode, every_msi_reaches_its_xapic_vcpu)
 {
 	static const struct {
-		struct phase spin, halted;
+		struct irq_phase spin, halted;
 		u32 nr_vcpus;
 	} kinds[] = {
 		{ { .name = "1 xAPIC vCPU spins" }, { .name = "1 xAPIC vCPU halted" }, 1 },
@@ -339,7 +225,7 @@ TEST_F(one_mode, a_signal_of_the_eventfd_is_injected_beside_msis)
  */
 TEST_F(one_mode, every_nmi_is_remapped_and_leaves_later_msis_as_they_were)
 {
-	static const struct phase nmi = { "as NMI", "an NMI cannot be posted" };
+	static const struct irq_phase nmi = { "as NMI", "an NMI cannot be posted" };
 	struct device_irqs *irqs = self->irqs;
 
 	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
@@ -347,16 +233,16 @@ TEST_F(one_mode, every_nmi_is_remapped_and_leaves_later_msis_as_they_were)
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS; i++) {
 		irq_line_route(&irqs->irqs[0].line, i % 2, IRQ_COUNTER_NMI_VECTOR);
-		ASSERT_EQ(0, send_one(irqs, &nmi));
+		ASSERT_EQ(0, irq_phase_send(irqs, &nmi));
 	}
-	ASSERT_EQ(0, conclude(irqs, &nmi));
+	ASSERT_EQ(0, irq_phase_conclude(irqs, &nmi));
 	ASSERT_EQ(0, send_one_by_one(irqs, &fixed));
 }
 
 /* A multicast reaches each vCPU of its set once, and never by the IOMMU, which knows but one. */
 TEST_F(one_mode, every_multicast_is_remapped_and_leaves_later_msis_as_they_were)
 {
-	static const struct phase multicast = { "fixed, to 2 of 3 vCPUs",
+	static const struct irq_phase multicast = { "fixed, to 2 of 3 vCPUs",
 						"a multicast cannot be posted" };
 	struct device_irqs *irqs = self->irqs;
 	struct device_irq *irq = &irqs->irqs[0];
@@ -369,16 +255,16 @@ TEST_F(one_mode, every_multicast_is_remapped_and_leaves_later_msis_as_they_were)
 		irqs->expectation.irqs[0][irq->line.vector]++;
 		irqs->expectation.irqs[2][irq->line.vector]++;
 		device_irqs_raise(irqs, irq);
-		ASSERT_EQ(0, wait_counted(irqs, &multicast));
+		ASSERT_EQ(0, irq_phase_wait_counted(irqs, &multicast));
 	}
-	ASSERT_EQ(0, conclude(irqs, &multicast));
+	ASSERT_EQ(0, irq_phase_conclude(irqs, &multicast));
 	ASSERT_EQ(0, send_one_by_one(irqs, &fixed));
 }
 
 /* For a year they were not, and every test still passed (637543a8d61c). */
 TEST_F(one_mode, a_lowest_priority_or_logical_msi_takes_the_path_of_a_fixed_one)
 {
-	static const struct phase lowest = { .name = "lowest priority, to 1 vCPU" },
+	static const struct irq_phase lowest = { .name = "lowest priority, to 1 vCPU" },
 				  logical = { .name = "fixed, logical, to 1 vCPU" };
 	struct device_irqs *irqs = self->irqs;
 	struct irq_line *line = &irqs->irqs[0].line;
@@ -394,7 +280,7 @@ TEST_F(one_mode, a_lowest_priority_or_logical_msi_takes_the_path_of_a_fixed_one)
 /* KVM looks at what the table says, not at whether it was written. */
 TEST_F(one_mode, a_route_written_again_unchanged_changes_nothing)
 {
-	static const struct phase again = { .name = "the same table before each" };
+	static const struct irq_phase again = { .name = "the same table before each" };
 	struct device_irqs *irqs = self->irqs;
 
 	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
@@ -402,10 +288,10 @@ TEST_F(one_mode, a_route_written_again_unchanged_changes_nothing)
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS; i++) {
 		gsi_routing_commit(&irqs->vm->routing);
-		ASSERT_EQ(0, send_one(irqs, &again));
+		ASSERT_EQ(0, irq_phase_send(irqs, &again));
 		gsi_routing_commit(&irqs->vm->routing);
 	}
-	ASSERT_EQ(0, conclude(irqs, &again));
+	ASSERT_EQ(0, irq_phase_conclude(irqs, &again));
 }
 
 /*
@@ -455,7 +341,7 @@ TEST_F(one_mode, an_msi_whose_route_was_removed_ends_in_the_irqfd)
 /* Once the irqfd is gone the device's interrupts belong to user space again, all of them. */
 TEST_F(one_mode, a_deassigned_irqfd_leaves_the_guest_alone)
 {
-	static const struct phase before = { .name = "irqfd assigned" },
+	static const struct irq_phase before = { .name = "irqfd assigned" },
 				  after = { .name = "irqfd assigned again" };
 	struct device_irqs *irqs = self->irqs;
 	struct device_irq *irq = &irqs->irqs[0];
@@ -481,9 +367,9 @@ TEST_F(one_mode, a_deassigned_irqfd_leaves_the_guest_alone)
 /* Lets the vCPU see that APICv was inhibited or released, by an MSI that may come either way. */
 static u32 settle(struct device_irqs *irqs)
 {
-	static const struct phase either = { .name = "just inhibited or released" };
+	static const struct irq_phase either = { .name = "just inhibited or released" };
 
-	return send_one(irqs, &either);
+	return irq_phase_send(irqs, &either);
 }
 
 /*
@@ -492,7 +378,7 @@ static u32 settle(struct device_irqs *irqs)
  */
 TEST_F(one_mode, inhibiting_apicv_remaps_on_amd_and_releasing_it_undoes_that)
 {
-	static const struct phase inhibited = { "APICv inhibited", "AVIC is inhibited" },
+	static const struct irq_phase inhibited = { "APICv inhibited", "AVIC is inhibited" },
 				  still = { .name = "APICv inhibited" },
 				  released = { .name = "APICv released" };
 	bool posted = delivery_expected_inhibited() == DELIVERY_POSTED;
@@ -516,7 +402,7 @@ TEST_F(one_mode, inhibiting_apicv_remaps_on_amd_and_releasing_it_undoes_that)
 /* Whatever is in flight when AVIC goes off or on arrives once (66fa226c131f). */
 TEST_F(one_mode, an_msi_in_flight_while_apicv_is_switched_is_counted_once)
 {
-	static const struct phase switched = { .name = "APICv inhibited and released in flight" };
+	static const struct irq_phase switched = { .name = "APICv inhibited and released in flight" };
 	struct device_irqs *irqs = self->irqs;
 
 	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, 1);
@@ -526,7 +412,7 @@ TEST_F(one_mode, an_msi_in_flight_while_apicv_is_switched_is_counted_once)
 		device_irqs_begin(irqs);
 		device_irqs_send(irqs, &irqs->irqs[0]);
 		irq_vm_block_irqs(irqs->vm, 1, i % 2 == 0);
-		ASSERT_EQ(0, wait_counted(irqs, &switched));
+		ASSERT_EQ(0, irq_phase_wait_counted(irqs, &switched));
 	}
 	ASSERT_EQ(0, settle(irqs));
 	ASSERT_EQ(0, send_some(irqs, &fixed));
@@ -541,7 +427,7 @@ static bool forgets_routes(void)
 /* Of a vector bound in the meantime the release must know, too (6df262f915ab). */
 TEST_F(one_mode, a_route_made_while_apicv_is_inhibited_takes_the_usual_path_later)
 {
-	static const struct phase bound = { .name = "bound before APICv was released" };
+	static const struct irq_phase bound = { .name = "bound before APICv was released" };
 	struct device_irqs *irqs = self->irqs;
 	u64 host_irqs;
 	u32 lost;
@@ -585,7 +471,7 @@ static const char *cannot_post(void)
  * guest. Without one it would find it at its next entry, a tick of the host later: so, of many
  * interrupts, some come without an exit. Not all, for the host's tick goes on.
  */
-static u32 count_without_exit(struct device_irqs *irqs, const struct phase *phase)
+static u32 count_without_exit(struct device_irqs *irqs, const struct irq_phase *phase)
 {
 	u32 without_exit = 0, tries = 0;
 
@@ -593,18 +479,18 @@ static u32 count_without_exit(struct device_irqs *irqs, const struct phase *phas
 	for (; tries < NR_STORM || (!without_exit && tries < MAX_TRIES); tries++) {
 		u64 exits = irq_vm_exits(irqs->vm, 0);
 
-		if (send_one(irqs, phase))
+		if (irq_phase_send(irqs, phase))
 			return 0;
 		without_exit += irq_vm_exits(irqs->vm, 0) == exits;
 	}
 	test_report("%u of %u posted MSIs came without an exit of the vCPU", without_exit, tries);
-	return conclude(irqs, phase) ? 0 : without_exit;
+	return irq_phase_conclude(irqs, phase) ? 0 : without_exit;
 }
 
 /* One that sleeps does not notice; the IOMMU tells the host, and KVM wakes it. */
 TEST_F(one_mode, a_posted_msi_stops_no_running_vcpu_and_wakes_a_halted_one)
 {
-	static const struct phase running = { .name = "1 vCPU spins" },
+	static const struct irq_phase running = { .name = "1 vCPU spins" },
 				  halted = { .name = "1 vCPU halted" };
 	struct device_irqs *irqs = self->irqs;
 
@@ -656,7 +542,7 @@ static void move_something(struct device_irqs *irqs, const cpu_set_t *cpus)
 }
 
 /* Sends while interrupt and vCPUs move: before each MSI, in flight, and before it is counted. */
-static u32 storm(struct device_irqs *irqs, const struct phase *phase)
+static u32 storm(struct device_irqs *irqs, const struct irq_phase *phase)
 {
 	u32 differences = 0;
 	cpu_set_t cpus;
@@ -665,21 +551,21 @@ static u32 storm(struct device_irqs *irqs, const struct phase *phase)
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_STORM && !differences; i++) {
 		if (i % 8 == 0)
-			route_at_random(&irqs->irqs[0].line);
+			irq_phase_route_at_random(&irqs->irqs[0].line);
 		move_something(irqs, &cpus);
 		device_irqs_mark(irqs);
 		device_irqs_send(irqs, &irqs->irqs[0]);
 		move_something(irqs, &cpus);
-		differences = wait_counted(irqs, phase);
+		differences = irq_phase_wait_counted(irqs, phase);
 	}
 
-	return differences ?: conclude(irqs, phase);
+	return differences ?: irq_phase_conclude(irqs, phase);
 }
 
 TEST_F(one_mode, every_msi_is_counted_once_while_irq_and_vcpus_migrate)
 {
 	static const struct {
-		struct phase spinning, halting;
+		struct irq_phase spinning, halting;
 		struct irq_vm_config config;
 	} kinds[] = {
 		{ { .name = "migrating, 2 xAPIC vCPUs spin" },
@@ -703,8 +589,8 @@ TEST_F(one_mode, every_msi_is_counted_once_while_irq_and_vcpus_migrate)
 TEST_F(one_mode, the_device_copies_within_guest_memory)
 {
 	static const char text[] = "written by the host, moved by the device within the guest";
-	struct vfio_pci_driver *driver = &self->irq.device->driver;
-	struct vfio_pci_device *device = self->irq.device;
+	struct vfio_pci_driver *driver = &self->irqs->device->driver;
+	struct vfio_pci_device *device = self->irqs->device;
 	struct dma_region *guest;
 	struct kvm_vm *kvm;
 	u8 *src;
@@ -712,7 +598,7 @@ TEST_F(one_mode, the_device_copies_within_guest_memory)
 	SKIP_IF_MISSING(driver->no_memcpy);
 	connect(self->irqs, (struct irq_vm_config){ .nr_vcpus = 1 }, 1);
 	kvm = self->irqs->vm->kvm;
-	guest = passthrough_map_guest_memory(kvm, self->irq.iommu);
+	guest = passthrough_map_guest_memory(kvm, self->irq.device.iommu);
 
 	src = addr_gva2hva(kvm, vm_alloc(kvm, 2 * SZ_4K, KVM_UTIL_MIN_VADDR));
 	memcpy(src, text, sizeof(text));
@@ -721,7 +607,7 @@ TEST_F(one_mode, the_device_copies_within_guest_memory)
 					    roundup(sizeof(text), driver->memcpy_align)));
 	EXPECT_EQ(0, memcmp(src + SZ_4K, text, sizeof(text)));
 
-	passthrough_unmap_guest_memory(self->irq.iommu, guest);
+	passthrough_unmap_guest_memory(self->irq.device.iommu, guest);
 }
 
 TEST_PROGRAM(NEEDS_KVM | NEEDS_DEVICE,

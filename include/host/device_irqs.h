@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The MSIs of a device, led into a VM, and the account of how they came. */
+/*
+ * Interrupts led into a VM, and the account of how they came: MSIs of a device, or what signals
+ * their eventfds without one.
+ */
 #ifndef HOST_DEVICE_IRQS_H
 #define HOST_DEVICE_IRQS_H
 
@@ -8,6 +11,13 @@
 #include <libvfio/vfio_pci_device.h>
 
 #define DEVICE_IRQS_MAX 8
+
+/* Who signals. */
+enum irq_trigger {
+	IRQ_TRIGGER_DEVICE,	/* the device sends an MSI */
+	IRQ_TRIGGER_LOOPBACK,	/* VFIO does as if (VFIO_IRQ_SET_ACTION_TRIGGER) */
+	IRQ_TRIGGER_EVENTFD,	/* this process, and no device is involved */
+};
 
 /**
  * struct device_irq - One vector of the device, and what it leads to.
@@ -27,7 +37,8 @@ struct device_irq {
 
 /**
  * struct device_irqs - A device whose vectors lead into a VM.
- * @device: started by its driver
+ * @trigger: who signals
+ * @device: started by its driver; NULL with IRQ_TRIGGER_EVENTFD
  * @vm: made by device_irqs_connect()
  * @expectation: what its guest must have counted
  * @irqs: the vectors
@@ -36,6 +47,7 @@ struct device_irq {
  * @wakeups_before: delivery_wakeups() at device_irqs_mark()
  */
 struct device_irqs {
+	enum irq_trigger trigger;
 	struct vfio_pci_device *device;
 	struct irq_vm *vm;
 	struct irq_expectation expectation;
@@ -47,7 +59,7 @@ struct device_irqs {
 
 /**
  * device_irqs_connect() - Make a VM and assign an irqfd to vectors of the device; none has a route.
- * @irqs: with its device
+ * @irqs: with its trigger and its device
  * @config: what kind of VM
  * @max_irqs: vectors wanted, up to DEVICE_IRQS_MAX; the device may have fewer
  * @first_gsi: GSI_ROUTING_FIRST_MSI or above, of the first vector; the next follow
@@ -61,10 +73,10 @@ void device_irqs_disconnect(struct device_irqs *irqs);
 /** device_irqs_begin() - Start the account anew. */
 void device_irqs_begin(struct device_irqs *irqs);
 
-/** device_irqs_send() - Let the device raise an MSI, which goes where its line was routed last. */
+/** device_irqs_send() - Signal once; the interrupt goes where its line was routed last. */
 void device_irqs_send(struct device_irqs *irqs, struct device_irq *irq);
 
-/** device_irqs_raise() - Let the device raise an MSI; what to expect of it is the caller's. */
+/** device_irqs_raise() - Signal once; what to expect of it is the caller's. */
 void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq);
 
 /** device_irqs_mark() - Note what device_irqs_diagnose() compares with; all sent are counted. */
@@ -101,5 +113,8 @@ struct device_irqs_account {
 };
 
 struct device_irqs_account device_irqs_account(const struct device_irqs *irqs);
+
+/** device_irqs_path() - How interrupts to one vCPU have to come, from this trigger on this host. */
+enum delivery_path device_irqs_path(const struct device_irqs *irqs);
 
 #endif /* HOST_DEVICE_IRQS_H */

@@ -43,6 +43,14 @@ void gsi_routing_cleanup(struct gsi_routing *routing);
  */
 void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_message message);
 
+/**
+ * gsi_routing_set_ioapic() - Route @gsi to a pin of KVM's IOAPIC, replacing its former route.
+ * @routing: the table; KVM does not know of the change before gsi_routing_commit()
+ * @gsi: GSI_ROUTING_FIRST_MSI or above
+ * @pin: masked until the guest, or KVM_SET_IRQCHIP, writes its redirection entry
+ */
+void gsi_routing_set_ioapic(struct gsi_routing *routing, u32 gsi, u32 pin);
+
 /** gsi_routing_clear() - Remove the route of @gsi, if there is one. */
 void gsi_routing_clear(struct gsi_routing *routing, u32 gsi);
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/sizes.h>
+
+#include <libvfio/iommu.h>
+#include <libvfio/iova_allocator.h>
+#include <libvfio/dma_region.h>
+#include <tests/irq_device.h>
+#include <tests/test_program.h>
+
+#define GUEST_MEMORY_END SZ_64M
+
+const char *irq_device_open(struct irq_device *self, const char *iommu_mode)
+{
+	const char *missing = test_iommu_mode_missing(iommu_mode);
+
+	if (missing)
+		return missing;
+
+	self->iommu = iommu_init(iommu_mode);
+	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
+	if (!self->device->driver.ops)
+		return "no driver of ours supports the device";
+
+	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX ||
+	    !self->device->driver.irq_indexes)
+		return "the driver can use neither MSI nor MSI-X of this device";
+
+	self->allocator = iova_allocator_init(self->iommu, self->device->driver.dma_mask);
+	/* The guest's memory goes below, at its guest physical addresses. */
+	iova_allocator_skip_below(self->allocator, GUEST_MEMORY_END);
+	vfio_pci_driver_start(self->device, self->allocator);
+	return self->device->driver.nr_msi ? NULL : "the driver cannot make this device send MSIs";
+}
+
+void irq_device_close(struct irq_device *self)
+{
+	if (self->allocator) {
+		vfio_pci_driver_stop(self->device);
+		iova_allocator_cleanup(self->allocator);
+	}
+	if (self->iommu) {
+		vfio_pci_device_cleanup(self->device);
+		iommu_cleanup(self->iommu);
+	}
+}
