@@ -468,7 +468,7 @@ static const char *cannot_post(void)
 	return sentence;
 }
 
-/* Of @nr moments as long as an MSI takes, those in which the vCPU did not leave the guest anyway. */
+/* Of @nr moments as long as an MSI takes, those in which the vCPU stayed in the guest. */
 static u32 count_quiet_moments(const struct irq_vm *vm, u32 us, u32 nr)
 {
 	u32 quiet = 0;
