@@ -10,6 +10,7 @@
 #include <linux/vfio.h>
 
 #include <libvfio/iommu.h>
+#include <libvfio/uapi_compat.h>
 
 #define VFIO_CONTAINER_PATH "/dev/vfio/vfio"
 #define IOMMUFD_PATH "/dev/iommu"
@@ -107,6 +108,7 @@ int __iommu_init(const char *mode_name, struct iommu **result)
 	iommu->mode = mode;
 	iommu->container_fd = -1;
 	iommu->iommufd = -1;
+	INIT_LIST_HEAD(&iommu->groups);
 	INIT_LIST_HEAD(&iommu->dma_regions);
 
 	ret = mode->container_path ? container_open(iommu) : iommufd_open(iommu);
@@ -191,6 +193,30 @@ void iommu_map(struct iommu *iommu, struct dma_region *region)
 		       strerror(-ret));
 }
 
+int __iommu_map_file(struct iommu *iommu, struct dma_region *region, int fd, u64 start)
+{
+	u32 access = region_access(region);
+	struct iommu_ioas_map_file map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+			 (access & DMA_REGION_READ ? IOMMU_IOAS_MAP_READABLE : 0) |
+			 (access & DMA_REGION_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0),
+		.ioas_id = iommu->ioas_id,
+		.fd = fd,
+		.start = start,
+		.length = region->size,
+		.iova = region->iova,
+	};
+
+	if (iommu->iommufd < 0)
+		return -EOPNOTSUPP;
+	if (ioctl(iommu->iommufd, IOMMU_IOAS_MAP_FILE, &map))
+		return -errno;
+
+	list_add(&region->link, &iommu->dma_regions);
+	return 0;
+}
+
 static int container_unmap(struct iommu *iommu, u64 iova, u64 size, u32 flags, u64 *unmapped)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
@@ -225,14 +251,34 @@ static int iommufd_unmap(struct iommu *iommu, u64 iova, u64 length, u64 *unmappe
 	return 0;
 }
 
+static int unmap_range(struct iommu *iommu, iova_t iova, u64 size, u64 *unmapped)
+{
+	if (iommu->iommufd >= 0)
+		return iommufd_unmap(iommu, iova, size, unmapped);
+
+	return container_unmap(iommu, iova, size, 0, unmapped);
+}
+
+int __iommu_unmap_range(struct iommu *iommu, iova_t iova, u64 size, u64 *unmapped)
+{
+	struct dma_region *region, *next;
+	int ret = unmap_range(iommu, iova, size, unmapped);
+
+	if (ret)
+		return ret;
+
+	list_for_each_entry_safe(region, next, &iommu->dma_regions, link) {
+		if (region->iova >= iova && region->size <= size &&
+		    region->iova - iova <= size - region->size)
+			list_del_init(&region->link);
+	}
+
+	return 0;
+}
+
 int __iommu_unmap(struct iommu *iommu, struct dma_region *region, u64 *unmapped)
 {
-	int ret;
-
-	if (iommu->iommufd >= 0)
-		ret = iommufd_unmap(iommu, region->iova, region->size, unmapped);
-	else
-		ret = container_unmap(iommu, region->iova, region->size, 0, unmapped);
+	int ret = unmap_range(iommu, region->iova, region->size, unmapped);
 
 	if (!ret)
 		list_del_init(&region->link);

@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,35 @@ int sysfs_iommu_group(const char *bdf)
 int sysfs_driver(const char *bdf, char *name, size_t size)
 {
 	return sysfs_link_name(bdf, "driver", name, size);
+}
+
+static bool driver_is_harmless(const char *driver)
+{
+	return !*driver || !strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
+	       strstr(driver, "vfio");
+}
+
+int sysfs_group_intruder(const char *bdf, char sibling[PCI_BDF_SIZE], char *driver, size_t size)
+{
+	char pattern[PATH_MAX];
+	glob_t found = {};
+	int ret = -ENOENT;
+
+	snprintf(pattern, sizeof(pattern), SYSFS_PCI_DEVICES "/%s/iommu_group/devices/*", bdf);
+	if (glob(pattern, 0, NULL, &found))
+		return ret;
+
+	for (size_t i = 0; i < found.gl_pathc && ret; i++) {
+		const char *name = basename(found.gl_pathv[i]);
+
+		if (sysfs_driver(name, driver, size) || driver_is_harmless(driver))
+			continue;
+		snprintf(sibling, PCI_BDF_SIZE, "%s", name);
+		ret = 0;
+	}
+
+	globfree(&found);
+	return ret;
 }
 
 int sysfs_vfio_cdev(const char *bdf, char *path, size_t size)

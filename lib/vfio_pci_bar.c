@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <libvfio/io.h>
+#include <libvfio/uapi_compat.h>
 #include <libvfio/vfio_pci_device.h>
 
 #include "vfio_pci_bar.h"
@@ -120,4 +123,28 @@ void vfio_pci_bar_writel(struct vfio_pci_device *device, int bar, u64 offset, u3
 void vfio_pci_bar_writeq(struct vfio_pci_device *device, int bar, u64 offset, u64 value)
 {
 	vfio_pci_bar_access(device, bar, true, offset, sizeof(value), &value);
+}
+
+int vfio_pci_bar_dma_buf(struct vfio_pci_device *device, int bar, u64 offset, u64 size)
+{
+	union {
+		struct vfio_device_feature feature;
+		u8 bytes[sizeof(struct vfio_device_feature) +
+			 sizeof(struct vfio_device_feature_dma_buf) +
+			 sizeof(struct vfio_region_dma_range)];
+	} request = {
+		.feature.argsz = sizeof(request),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
+	};
+	struct vfio_device_feature_dma_buf *dma_buf = (void *)request.feature.data;
+	int fd;
+
+	dma_buf->region_index = bar;
+	dma_buf->open_flags = O_RDWR | O_CLOEXEC;
+	dma_buf->nr_ranges = 1;
+	dma_buf->dma_ranges[0].offset = offset;
+	dma_buf->dma_ranges[0].length = size;
+
+	fd = ioctl(device->fd, VFIO_DEVICE_FEATURE, &request);
+	return fd < 0 ? -errno : fd;
 }

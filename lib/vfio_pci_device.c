@@ -13,49 +13,19 @@
 #include <libvfio/sysfs.h>
 #include <libvfio/vfio_pci_device.h>
 
+#include "vfio_group.h"
 #include "vfio_pci_bar.h"
 
 #define RESET_RETRY_MS 1000
 
-static int group_open(struct vfio_pci_device *device)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char path[32];
-	int group;
-
-	group = sysfs_iommu_group(device->bdf);
-	if (group < 0)
-		return group;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
-	device->group_fd = open(path, O_RDWR | O_CLOEXEC);
-	if (device->group_fd < 0)
-		return -errno;
-
-	if (ioctl(device->group_fd, VFIO_GROUP_GET_STATUS, &status))
-		return -errno;
-
-	return status.flags & VFIO_GROUP_FLAGS_VIABLE ? 0 : -EPERM;
-}
-
 static int container_setup(struct vfio_pci_device *device)
 {
-	struct iommu *iommu = device->iommu;
-	int ret;
+	int ret = vfio_group_get(device->iommu, device->bdf, &device->group);
 
-	ret = group_open(device);
 	if (ret)
 		return ret;
 
-	if (ioctl(device->group_fd, VFIO_GROUP_SET_CONTAINER, &iommu->container_fd))
-		return -errno;
-
-	/* The container keeps the type that its first group gave it. */
-	if (!iommu->has_type && ioctl(iommu->container_fd, VFIO_SET_IOMMU, iommu->mode->iommu_type))
-		return -errno;
-	iommu->has_type = true;
-
-	device->fd = vf_token_get_device(device->group_fd, device->bdf, device->vf_token);
+	device->fd = vf_token_get_device(device->group->fd, device->bdf, device->vf_token);
 	return device->fd < 0 ? device->fd : 0;
 }
 
@@ -116,8 +86,8 @@ static void device_close(struct vfio_pci_device *device)
 
 	if (device->fd >= 0)
 		close(device->fd);
-	if (device->group_fd >= 0)
-		close(device->group_fd);
+	if (device->group)
+		vfio_group_put(device->group);
 	free(device);
 }
 
@@ -129,7 +99,6 @@ static struct vfio_pci_device *device_alloc(const char *bdf, struct iommu *iommu
 	snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
 	device->iommu = iommu;
 	device->fd = -1;
-	device->group_fd = -1;
 	/* All bits of -1 are set. */
 	memset(device->irq_eventfds, 0xff, sizeof(device->irq_eventfds));
 
@@ -166,16 +135,30 @@ int __vfio_pci_device_init(const char *bdf, struct iommu *iommu, struct vfio_pci
 	return __vfio_pci_device_init_token(bdf, iommu, NULL, result);
 }
 
+/* What a person can do about a device that does not open. */
+static void explain(const char *bdf, int error, char *text, size_t size)
+{
+	char sibling[PCI_BDF_SIZE], driver[NAME_MAX];
+
+	*text = '\0';
+	if (!sysfs_group_intruder(bdf, sibling, driver, sizeof(driver)))
+		snprintf(text, size, " (%s of its IOMMU group is bound to %s)", sibling, driver);
+	else if (error == -EBUSY)
+		snprintf(text, size, " (is it, or its IOMMU group, open somewhere else?)");
+	else if (error == -EPERM)
+		snprintf(text, size, " (is interrupt remapping off?)");
+}
+
 struct vfio_pci_device *vfio_pci_device_init(const char *bdf, struct iommu *iommu)
 {
 	struct vfio_pci_device *device = NULL;
 	int ret = __vfio_pci_device_init(bdf, iommu, &device);
+	char reason[NAME_MAX + 64] = "";
 
+	if (ret)
+		explain(bdf, ret, reason, sizeof(reason));
 	VFIO_ASSERT_EQ(ret, 0, "cannot open %s in IOMMU mode %s: %s%s", bdf, iommu->mode->name,
-		       strerror(-ret),
-		       ret == -EBUSY ? " (is it, or its IOMMU group, open somewhere else?)" :
-		       ret == -EPERM ? " (is another device of its IOMMU group bound to a host "
-				       "driver, or interrupt remapping off?)" : "");
+		       strerror(-ret), reason);
 	return device;
 }
 

@@ -123,6 +123,9 @@ static int edu_init(struct vfio_pci_device *device)
 	driver->no_memcpy = NULL;
 	driver->msi = 0;
 	driver->nr_msi = 1;
+	driver->constant = (struct vfio_pci_registers){ EDU_BAR, EDU_ID, sizeof(u32) };
+	/* Every transfer begins with writing it. */
+	driver->scratch = (struct vfio_pci_registers){ EDU_BAR, EDU_DMA_SRC, sizeof(u64) };
 
 	vfio_pci_cmd_set(device, PCI_COMMAND_MASTER);
 	return 0;

@@ -321,6 +321,28 @@ static int interrupts_enable(struct vfio_pci_device *device)
 	return ret;
 }
 
+/* The capabilities never change, and nobody keeps anything in the controller's own memory. */
+static void offer_registers(struct vfio_pci_device *device)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	u32 size, location;
+
+	driver->constant = (struct vfio_pci_registers){ NVME_BAR, NVME_CAP_LO, sizeof(u64) };
+
+	if (nvme_read(device, NVME_CAP_HI) & NVME_CAP_HI_CMBS)
+		nvme_write(device, NVME_CMBMSC, NVME_CMBMSC_CRE);
+	size = nvme_read(device, NVME_CMBSZ);
+	if (!size)
+		return;
+
+	location = nvme_read(device, NVME_CMBLOC);
+	driver->scratch = (struct vfio_pci_registers){
+		.bar = NVME_CMBLOC_BIR(location),
+		.offset = NVME_CMBLOC_OFST(location) * NVME_CMBSZ_UNIT(size),
+		.size = sizeof(u64),
+	};
+}
+
 /* Operations ********************************************************************************/
 
 static int bring_up(struct vfio_pci_device *device)
@@ -409,6 +431,8 @@ static int nvme_init(struct vfio_pci_device *device)
 	ret = bring_up(device);
 	if (ret)
 		nvme_remove(device);
+	else
+		offer_registers(device);
 	return ret;
 }
 

@@ -23,6 +23,7 @@
 #define NVME_CAP_HI 0x04
 #define NVME_CAP_HI_DSTRD(cap) ((cap) & 0xf)		/* stride is 4 << DSTRD bytes */
 #define NVME_CAP_HI_CSS_NVM (1U << 5)			/* NVM command set */
+#define NVME_CAP_HI_CMBS (1U << 25)			/* there is NVME_CMBMSC */
 #define NVME_CAP_HI_MPSMIN(cap) (((cap) >> 16) & 0xf)	/* page size is 4096 << MPSMIN */
 
 #define NVME_INTMS 0x0c			/* 3.1.3, not with MSI-X */
@@ -42,6 +43,14 @@
 #define NVME_AQA_SIZES(sq, cq) ((u32)((cq) - 1) << 16 | ((sq) - 1))
 #define NVME_ASQ 0x28			/* 3.1.9 */
 #define NVME_ACQ 0x30			/* 3.1.10 */
+
+#define NVME_CMBLOC 0x38		/* 3.1.11, controller memory buffer */
+#define NVME_CMBLOC_BIR(cmbloc) ((cmbloc) & 0x7)
+#define NVME_CMBLOC_OFST(cmbloc) ((cmbloc) >> 12)	/* in units of NVME_CMBSZ_UNIT */
+#define NVME_CMBSZ 0x3c			/* 3.1.12, 0 without a buffer */
+#define NVME_CMBSZ_UNIT(cmbsz) (4096ULL << (4 * (((cmbsz) >> 8) & 0xf)))
+#define NVME_CMBMSC 0x50		/* 3.1.16 */
+#define NVME_CMBMSC_CRE (1U << 0)			/* show the two registers above */
 
 /* 3.1, "Submission Queue y Tail Doorbell" and "Completion Queue y Head Doorbell" */
 #define NVME_SQ_DOORBELL(queue, stride) (0x1000 + 2 * (queue) * (u64)(stride))

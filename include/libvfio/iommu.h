@@ -60,11 +60,16 @@ struct dma_region {
 
 /**
  * struct iommu - An address space for DMA: a VFIO container, or an IOAS of an iommufd.
+ *
+ * Any number of devices may share it, of one IOMMU group or of several. What is mapped is there
+ * for those that join later, too; in vfio_type1_iommu and vfio_type1v2_iommu it is gone once the
+ * last device has left.
+ *
  * @mode: how it is driven
  * @container_fd: VFIO container, -1 for native iommufd
  * @iommufd: /dev/iommu for native iommufd, otherwise -1
  * @ioas_id: IOAS within @iommufd
- * @has_type: a device has joined the container and VFIO_SET_IOMMU was called
+ * @groups: the VFIO groups in the container, of the library's own
  * @dma_regions: what is mapped, newest first
  */
 struct iommu {
@@ -72,7 +77,7 @@ struct iommu {
 	int container_fd;
 	int iommufd;
 	u32 ioas_id;
-	bool has_type;
+	struct list_head groups;
 	struct list_head dma_regions;
 };
 
@@ -123,6 +128,17 @@ int __iommu_map(struct iommu *iommu, struct dma_region *region);
 void iommu_map(struct iommu *iommu, struct dma_region *region);
 
 /**
+ * __iommu_map_file() - As __iommu_map(), of a file: a memfd, or a dma-buf of a BAR.
+ * @iommu: the address space, of native iommufd
+ * @region: described by the caller; where it is in this process does not matter
+ * @fd: the file
+ * @start: which of its bytes is the first one of @region
+ *
+ * Return: 0, -EOPNOTSUPP in a container, or -errno of IOMMU_IOAS_MAP_FILE (since 6.13).
+ */
+int __iommu_map_file(struct iommu *iommu, struct dma_region *region, int fd, u64 start);
+
+/**
  * __iommu_unmap() - Take @region away from the devices.
  * @iommu: the address space
  * @region: mapped by iommu_map()
@@ -132,6 +148,21 @@ void iommu_map(struct iommu *iommu, struct dma_region *region);
  */
 int __iommu_unmap(struct iommu *iommu, struct dma_region *region, u64 *unmapped);
 void iommu_unmap(struct iommu *iommu, struct dma_region *region);
+
+/**
+ * __iommu_unmap_range() - Take whatever is mapped in a range away from the devices.
+ * @iommu: the address space
+ * @iova: start of the range
+ * @size: its bytes
+ * @unmapped: receives the bytes unmapped, may be NULL
+ *
+ * Regions that lie in the range as a whole count as unmapped afterwards. What becomes of one
+ * that it cuts in two depends on the mode: VFIO_TYPE1_IOMMU succeeds and says in @unmapped what
+ * it did, which may be nothing, all or a part of the region; the other modes refuse.
+ *
+ * Return: 0 or -errno of VFIO_IOMMU_UNMAP_DMA or IOMMU_IOAS_UNMAP.
+ */
+int __iommu_unmap_range(struct iommu *iommu, iova_t iova, u64 size, u64 *unmapped);
 
 /**
  * __iommu_unmap_all() - Unmap every region of @iommu in one call.

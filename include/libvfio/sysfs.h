@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include <libvfio/pci_bdf.h>
+
 /**
  * sysfs_iommu_group() - The IOMMU group of a device.
  * @bdf: segment:bus:device.function
@@ -24,6 +26,20 @@ int sysfs_iommu_group(const char *bdf);
  * Return: 0, or -ENOENT without such a device.
  */
 int sysfs_driver(const char *bdf, char *name, size_t size);
+
+/**
+ * sysfs_group_intruder() - The device that keeps an IOMMU group from being handed to user space.
+ * @bdf: segment:bus:device.function of a device of the group
+ * @sibling: receives the address of another device of it that a host driver does DMA with
+ * @driver: receives the name of that driver
+ * @size: bytes at @driver
+ *
+ * Drivers that do no DMA of their own are no obstacle to the kernel: those of VFIO, pci-stub
+ * and that of PCIe ports (iommu_group_claim_dma_owner() and driver_managed_dma).
+ *
+ * Return: 0, or -ENOENT if there is no such device.
+ */
+int sysfs_group_intruder(const char *bdf, char sibling[PCI_BDF_SIZE], char *driver, size_t size);
 
 /**
  * sysfs_vfio_cdev() - The character device of a device bound to vfio-pci.

@@ -15,6 +15,8 @@
 #include <libvfio/vf_token.h>
 #include <libvfio/vfio_pci_driver.h>
 
+struct vfio_group;	/* the library's own */
+
 /* The largest MSI-X table the specification allows (PCIe 6.0, 7.7.2.2). */
 #define VFIO_PCI_MAX_MSI (PCI_MSIX_FLAGS_QSIZE + 1)
 
@@ -32,7 +34,7 @@ struct vfio_pci_bar {
  * struct vfio_pci_device - A PCI device handed out by vfio-pci.
  * @bdf: segment:bus:device.function
  * @fd: the device
- * @group_fd: its group, -1 if opened through its character device
+ * @group: its group, shared with others of it; NULL if opened through its character device
  * @iommu: the address space it is attached to
  * @info: VFIO_DEVICE_GET_INFO
  * @config_space: VFIO_DEVICE_GET_REGION_INFO of the config space
@@ -46,7 +48,7 @@ struct vfio_pci_bar {
 struct vfio_pci_device {
 	char bdf[PCI_BDF_SIZE];
 	int fd;
-	int group_fd;
+	struct vfio_group *group;
 	struct iommu *iommu;
 	struct vfio_device_info info;
 	struct vfio_region_info config_space;
@@ -64,6 +66,9 @@ struct vfio_pci_device {
  * @device: receives the new object
  *
  * A device without a driver of ours is no error: device->driver.ops is NULL then.
+ *
+ * Several devices may share @iommu, whether they are of one IOMMU group or not. A group cannot
+ * be divided: its second device in another address space is refused.
  *
  * Return: 0 or -errno of the step that failed; -EPERM if the IOMMU group is not viable.
  */
@@ -155,6 +160,18 @@ u8 vfio_pci_find_capability(struct vfio_pci_device *device, u8 id);
  */
 void vfio_pci_bar_access(struct vfio_pci_device *device, int bar, bool write,
 			 u64 offset, size_t size, void *data);
+
+/**
+ * vfio_pci_bar_dma_buf() - A dma-buf of a part of a BAR, e.g. for __iommu_map_file().
+ * @device: the device, with PCI_COMMAND_MEMORY set
+ * @bar: 0 to 5
+ * @offset: within the BAR, a multiple of the page size
+ * @size: bytes, likewise
+ *
+ * Return: a descriptor to close, or -errno of VFIO_DEVICE_FEATURE_DMA_BUF; -ENOTTY if the kernel
+ * makes none, for which it takes Linux 6.19 and CONFIG_PCI_P2PDMA, -EOPNOTSUPP of this device.
+ */
+int vfio_pci_bar_dma_buf(struct vfio_pci_device *device, int bar, u64 offset, u64 size);
 
 /* vfio_pci_bar_access() for one register: @offset within BAR @bar. */
 u32 vfio_pci_bar_readl(struct vfio_pci_device *device, int bar, u64 offset);

@@ -79,6 +79,18 @@ struct vfio_pci_driver_ops {
 };
 
 /**
+ * struct vfio_pci_registers - A register, or a piece of the device's memory.
+ * @bar: 0 to 5
+ * @offset: within the BAR
+ * @size: bytes, 4 or 8; 0 if the device has none of the kind
+ */
+struct vfio_pci_registers {
+	int bar;
+	u64 offset;
+	u32 size;
+};
+
+/**
  * struct vfio_pci_driver - A driver bound to a device.
  * @ops: the driver, NULL if none supports the device
  * @initialized: between init and remove
@@ -95,6 +107,10 @@ struct vfio_pci_driver_ops {
  * @no_memcpy: why memcpy is absent, a sentence for a SKIP; NULL if it is present, set by init
  * @msi: first vector of @irq_index that send_msi can raise, set by init
  * @nr_msi: number of such vectors; 0 if none, set by init
+ * @constant: what is the same at any time and not 0, for other devices to read by DMA; may be
+ *	set by init
+ * @scratch: what keeps the value that is written to it, and has no effect until the next
+ *	operation of the driver, for other devices to write by DMA; may be set by init
  * @priv: the driver's own state, allocated by init, freed by remove
  */
 struct vfio_pci_driver {
@@ -111,6 +127,8 @@ struct vfio_pci_driver {
 	const char *no_memcpy;
 	u32 msi;
 	u32 nr_msi;
+	struct vfio_pci_registers constant;
+	struct vfio_pci_registers scratch;
 	void *priv;
 };
 
