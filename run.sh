@@ -22,7 +22,7 @@ usage: ./run.sh [-d BDF]... [OPTION]... [TEST]... [-- ARGUMENT FOR THE TESTS]...
 Runs the tests, all by default, in the lab: a QEMU machine with an IOMMU and PCI
 devices. With -d, on that device of this machine. KTAP on stdout.
 
-  -d BDF              lend this device to vfio-pci, test it, give it back
+  -d BDF[+BDF]        lend it to vfio-pci and test it; two: by the tests of two
   --force             ... though it looks like in use
   --restore           give back what a killed run left behind, and exit
   --list, --devices   the tests; the devices of this machine that it could use
@@ -47,7 +47,9 @@ END
 
 # Options ------------------------------------------------------------------------------------------
 
+# As they were given, and all of them, one by one.
 devices=()
+lent=()
 tests=()
 arguments=()
 force=
@@ -61,7 +63,7 @@ log_dir=
 first=0
 lab_user_kernel=
 lab_debug=
-lab_wanted=nvme
+lab_wanted=nvme,group
 lab_shell=
 lab_append=()
 # The first option given that has a meaning only in the lab.
@@ -93,12 +95,19 @@ absolute()
 	[[ $1 == /* ]] && printf '%s' "$1" || printf '%s/%s' "$PWD" "$1"
 }
 
+# A device, or A+B: two that are only for tests which take two.
 add_device()
 {
-	local bdf
+	local rest=$1+ bdf word=''
 
-	bdf=$(pci_bdf "$1")
-	[[ " ${devices[*]} " == *" $bdf "* ]] || devices+=("$bdf")
+	[[ $1 != *+*+* ]] || die "-d takes a device or a pair of them, not '$1'"
+	while [[ -n $rest ]]; do
+		bdf=$(pci_bdf "${rest%%+*}")
+		rest=${rest#*+}
+		word+=${word:++}$bdf
+		[[ " ${lent[*]} " == *" $bdf "* ]] || lent+=("$bdf")
+	done
+	[[ " ${devices[*]} " == *" $word "* ]] || devices+=("$word")
 }
 
 take_value_option()
@@ -262,7 +271,7 @@ run_here()
 
 	[[ -z $lab_only ]] ||
 		die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
-	host_check "$force" "$dry_run" "${devices[@]}"
+	host_check "$force" "$dry_run" "${lent[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then
 		lab_prepare build || exit 2
 		make_log_dir
@@ -272,7 +281,7 @@ run_here()
 	((${#run_names[@]} > first)) || die "no test left to run"
 	program_arguments
 	if [[ -n $dry_run ]]; then
-		for bdf in "${devices[@]}"; do
+		for bdf in "${lent[@]}"; do
 			note "would lend to vfio-pci: $(pci_describe "$bdf")"
 		done
 		for ((i = first; i < ${#run_names[@]}; i++)); do
@@ -282,7 +291,7 @@ run_here()
 		exit 0
 	fi
 	make_log_dir
-	host_run "$first" "$log_dir" "${devices[*]}" "${program_arguments[@]}"
+	host_run "$first" "$log_dir" "${lent[*]}" "${program_arguments[@]}"
 }
 
 # In the lab ---------------------------------------------------------------------------------------
@@ -381,7 +390,7 @@ main()
 	case $action in
 	list) test_list_all ;;
 	devices) list_devices ;;
-	restore) pci_check_root && pci_restore ;;
+	restore) pci_check_root && hugepages_restore && pci_restore ;;
 	run)
 		if ((${#devices[@]})); then
 			run_here

@@ -16,7 +16,7 @@ source "$here/accel.bash"
 source "$here/helper.bash"
 
 # What the options say; the names are those of the options.
-iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=2G append='' timeout=600
+iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=4G append='' timeout=600
 payload='' build='' log_dir='' shell=0 no_posting=0 qemu=${QEMU:-qemu-system-x86_64}
 command=()
 
@@ -41,7 +41,7 @@ usage() {
 	                      one thread for all CPUs or one for each; auto (default): for each
 	                      where QEMU does it without losing timers, that is in lab/qemu/
 	  --smp N             CPUs (default 4)
-	  --memory SIZE       memory (default 2G)
+	  --memory SIZE       memory (default 4G)
 	  --append ARGS       more kernel parameters
 	  --timeout SECONDS   bound for COMMAND (default 600, 0 for none)
 	  --payload DIR       what COMMAND finds in its working directory, instead of the tests
@@ -125,6 +125,7 @@ devices() {
 #   rcu_expedited           a grace period, of which a VM's life has many, in less than a tick
 #   mitigations, random     work that is of no use on an emulated CPU
 #   kho, liveupdate         a kexec that keeps memory, where the kernel has it
+#   hugepages               later there may be no gigabyte in one piece left
 #   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable" khz
@@ -133,7 +134,7 @@ kernel_parameters() {
 		parameters+=" tsc_early_khz=$khz"
 	fi
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
-	parameters+=" rcupdate.rcu_expedited=1"
+	parameters+=" rcupdate.rcu_expedited=1 hugepagesz=1G hugepages=1"
 	parameters+=" kho=on liveupdate=on"
 	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
@@ -314,7 +315,7 @@ report_death() {
 clean_up() {
 	trap - EXIT INT TERM HUP
 	end_qemu 0
-	rm -rf "$log_dir"/{.run,.initramfs,nvme.img,qemu.pid}
+	rm -rf "$log_dir"/{.run,.initramfs,nvme*.img,qemu.pid}
 }
 
 main() {

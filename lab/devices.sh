@@ -13,14 +13,15 @@
 #   --iommu intel|amd, --qemu BIN
 #   --no-posting    the AMD-Vi model posts no interrupt, though it could
 #
-# DIR is where the NVMe device's medium is made. Exit codes: 0, 1 see above, 2 usage or environment.
+# DIR is where the NVMe devices' media are made. Exit codes: 0, 1 see above, 2 usage or environment.
 
 set -euo pipefail
 
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
 
-# Every device the lab knows, in the order of their places.
-readonly known=(nvme edu igb)
+# Every device the lab knows, in the order of their places. `group` is two in one IOMMU group, an
+# nvme and an edu as functions of one slot; without ACS they could reach each other past the IOMMU.
+readonly known=(nvme edu igb group)
 
 usage() {
 	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
@@ -32,8 +33,9 @@ die() {
 }
 
 # has_device NAME, iommu_takes PROPERTY: what the QEMU at hand has, by the file with its answers.
+# Every QEMU has the two of the group.
 has_device() {
-	grep -qx "device $1" "$answers"
+	[[ $1 == group ]] || grep -qx "device $1" "$answers"
 }
 
 iommu_takes() {
@@ -107,13 +109,18 @@ behind_ports() {
 }
 
 bdf_of() {
-	local place
+	local place slot
 
 	place=$(place_of "$1")
 	if behind_ports; then
-		printf '0000:%02x:00.0\n' "$((place + 1))"
+		printf -v slot '0000:%02x:00' "$((place + 1))"
 	else
-		printf '0000:00:%02x.0\n' "$((place + 8))"
+		printf -v slot '0000:00:%02x' "$((place + 8))"
+	fi
+	if [[ $1 == group ]]; then
+		echo "$slot.0+$slot.1"
+	else
+		echo "$slot.0"
 	fi
 }
 
@@ -129,31 +136,39 @@ port_args() {
 	done
 }
 
+# nvme_args ID FILE OPTIONS: the medium may be overwritten, it is made anew for each lab.
+nvme_args() {
+	truncate -s 64M "$2"
+	printf '%s\n' -drive "if=none,id=$1,format=raw,file=${2//,/,,}" -device \
+		"nvme,$3,drive=$1,serial=$1,max_ioqpairs=16"
+}
+
 # device_args DEVICE DIR
 device_args() {
-	local device=$1 medium=$2/nvme.img place at file
+	local device=$1 dir=$2 place at ready=''
 
 	place=$(place_of "$device")
 	if behind_ports; then
-		at=bus=port$place
+		at=bus=port$place,addr=0
 	else
-		at=bus=pcie.0,addr=$(printf '%x' "$((place + 8))").0
+		at=bus=pcie.0,addr=$(printf '%x' "$((place + 8))")
 	fi
 	# A VFIO device is reset whenever it is opened or closed. It saves Linux the wait after.
 	if grep -qx 'imm ready' "$answers"; then
-		at+=,x-pcie-imm-ready=on
+		ready=,x-pcie-imm-ready=on
 	fi
 	case $device in
 	nvme)
 		# 16 I/O queues, and more interrupts than the lab's CPUs have vectors for.
-		truncate -s 64M "$medium"
-		file=${medium//,/,,}
-		printf '%s\n' -drive "if=none,id=medium,format=raw,file=$file" -device \
-			"nvme,$at,drive=medium,serial=lab,max_ioqpairs=16,msix_qsize=2048" ;;
+		nvme_args lab "$dir/nvme.img" "$at$ready,msix_qsize=2048" ;;
 	edu)
-		printf '%s\n' -device "edu,$at" ;;
+		printf '%s\n' -device "edu,$at$ready" ;;
 	igb)
-		printf '%s\n' -netdev hubport,id=net,hubid=0 -device "igb,$at,netdev=net" ;;
+		printf '%s\n' -netdev hubport,id=net,hubid=0 -device "igb,$at$ready,netdev=net" ;;
+	group)
+		# With memory of its own, for the other one to write to.
+		nvme_args group "$dir/nvme-group.img" "$at.0$ready,multifunction=on,cmb_size_mb=1"
+		printf '%s\n' -device "edu,$at.1$ready" ;;
 	esac
 }
 

@@ -21,8 +21,8 @@ child_out=
 child_tee=
 # Not even SIGKILL ended it.
 child_stuck=
-# Where to note who the child is, for another process to find; empty: nowhere.
-child_note=
+# The files in which to note who the child is, for another process to find.
+child_notes=()
 
 # Seconds since boot: unlike $SECONDS it does not jump when the clock is set.
 uptime_seconds()
@@ -37,7 +37,7 @@ uptime_seconds()
 # and goes to STDERR_LOG too unless that is `-`.
 child_start()
 {
-	local seconds=$1 stderr_log=$2 err
+	local seconds=$1 stderr_log=$2 err note
 
 	shift 2
 	[[ -n $child_scratch ]] ||
@@ -60,7 +60,9 @@ child_start()
 	child_pid=$!
 	set +m
 	exec {err}>&-
-	[[ -z $child_note ]] || process_identity "$child_pid" >"$child_note" || true
+	for note in "${child_notes[@]}"; do
+		process_identity "$child_pid" >"$note" || true
+	done
 	exec {child_out}<"$child_scratch/out"
 }
 

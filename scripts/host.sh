@@ -5,6 +5,8 @@
 
 # shellcheck source=scripts/ktap.sh
 . "${BASH_SOURCE[0]%/*}/ktap.sh"
+# shellcheck source=scripts/hugepages.sh
+. "${BASH_SOURCE[0]%/*}/hugepages.sh"
 # shellcheck source=scripts/pci-device.sh
 . "${BASH_SOURCE[0]%/*}/pci-device.sh"
 # shellcheck source=scripts/test-list.sh
@@ -82,18 +84,22 @@ host_facts()
 	done
 }
 
-# host_run_one INDEX LOG_DIR ARGS...: one program, on the device that goes with it.
+# host_run_one INDEX LOG_DIR ARGS...: one program, on the device that goes with it, or the two.
 host_run_one()
 {
-	local name=${run_names[$1]} bdf=${run_bdfs[$1]} label=${run_labels[$1]} log_dir=$2
-	local seed=${run_seeds[$1]}
+	local name=${run_names[$1]} needs=${run_needs[$1]} label=${run_labels[$1]} log_dir=$2
+	local seed=${run_seeds[$1]} bdfs
 
+	read -ra bdfs <<<"${run_bdfs[$1]}"
 	shift 2
 	# A program would take the variable for its device, also if it needs none.
 	unset VFIO_SELFTESTS_BDF
-	child_note=${bdf:+$pci_state/$bdf/program}
+	child_notes=("${bdfs[@]/%//program}")
+	child_notes=("${child_notes[@]/#/$pci_state/}")
+	[[ $needs != *,hugepages,* ]] || hugepages_reserve
 	ktap_program "$label" "$program_seconds" "$log_dir/${label// /.}.stderr" \
-		"$test_dir/$name" --seed "$seed" "$@" ${bdf:+"$bdf"}
+		"$test_dir/$name" --seed "$seed" "$@" "${bdfs[@]}"
+	hugepages_give_back_all
 }
 
 # The devices are bound before the first program that needs one.
@@ -136,6 +142,7 @@ host_run()
 host_cleanup()
 {
 	child_cleanup
+	hugepages_give_back_all
 	if [[ -n $child_stuck ]]; then
 		note "the devices are not given back: when that process is gone, ./run.sh --restore"
 		return 1

@@ -12,6 +12,7 @@ test_dir=${O:-build}/tests
 # shellcheck disable=SC2034 # for who sources this
 program_seconds=300
 run_names=()
+run_needs=()
 run_bdfs=()
 run_labels=()
 run_seeds=()
@@ -47,7 +48,10 @@ test_describe_source()
 			sub(/^[^"]*"/, "", text)
 			sub(/"[^"]*$/, "", text)
 			gsub(/" *"/, "", text)
-			list = (needs ~ /KVM/ ? ",kvm" : "") (needs ~ /DEVICE/ ? ",device" : "")
+			list = (needs ~ /KVM/ ? ",kvm" : "")
+			list = list (needs ~ /_DEVICE/ ? ",device" : "")
+			list = list (needs ~ /_DEVICES/ ? "s" : "")
+			list = list (needs ~ /HUGEPAGES/ ? ",hugepages" : "")
 			printf "%s\t%s\t%s\n", name, list == "" ? "-" : substr(list, 2), text
 		}' "tests/$1.c"
 }
@@ -64,7 +68,7 @@ test_describe()
 	fi
 }
 
-# Which of `kvm`, `device`, `lab` a test needs, between commas.
+# Which of `kvm`, `device`, `devices` (two), `hugepages`, `lab` a test needs, between commas.
 test_needs()
 {
 	local description
@@ -86,11 +90,31 @@ test_list_all()
 	} | awk -F'\t' '{ printf "%-28s %-12s %s\n", $1, $2, $3 }'
 }
 
+# run_add NAME NEEDS [BDFS]
 run_add()
 {
 	run_names+=("$1")
-	run_bdfs+=("${2:-}")
-	run_labels+=("$1${2:+ $2}")
+	run_needs+=("$2")
+	run_bdfs+=("${3:-}")
+	run_labels+=("$1${3:+ $3}")
+}
+
+# The pairs of devices in a list of words: each A+B, and the first two that stand alone. If there
+# is no pair, the only device, and a test says that it takes another.
+run_pairs()
+{
+	local word alone=() pairs=()
+
+	for word; do
+		if [[ $word == *+* ]]; then
+			pairs+=("${word/+/ }")
+		else
+			alone+=("$word")
+		fi
+	done
+	((${#alone[@]} < 2)) || pairs=("${alone[*]:0:2}" "${pairs[@]}")
+	((${#pairs[@]})) || pairs=("${alone[@]}")
+	((${#pairs[@]} == 0)) || printf '%s\n' "${pairs[@]}"
 }
 
 # run_repeat SEED TIMES: gives each run its seed, and adds what is to be run again.
@@ -103,6 +127,7 @@ run_repeat()
 			run_seeds+=($(((seed + round - 1) & 0xffffffff)))
 			((round > 1)) || continue
 			run_names+=("${run_names[i]}")
+			run_needs+=("${run_needs[i]}")
 			run_bdfs+=("${run_bdfs[i]}")
 			run_labels+=("${run_labels[i]} round $round")
 		done
@@ -111,23 +136,33 @@ run_repeat()
 
 # run_plan LAB TESTS DEVICES SEED TIMES, the second and third lists of words: fills run_*[]. LAB
 # is empty on a host, and tests that only the lab can answer are then left out unless they are
-# asked for. First come the tests that leave the devices to their own drivers.
+# asked for. First come the tests that leave the devices to their own drivers. A device is A for
+# tests of one and of two, or A+B for those of two only.
 run_plan()
 {
-	local lab=$1 chosen=$2 devices=$3 seed=$4 times=$5 name bdf needs with_device=()
+	local lab=$1 chosen=$2 devices=$3 seed=$4 times=$5 name bdf needs i
+	local with_device=() with_needs=()
 
 	for name in ${chosen:-$(test_names)}; do
 		needs=$(test_needs "$name")
-		if [[ $needs == *,device,* ]]; then
+		if [[ $needs == *,device,* || $needs == *,devices,* ]]; then
 			with_device+=("$name")
+			with_needs+=("$needs")
 		elif [[ -n $lab || -n $chosen || $needs != *,lab,* ]]; then
-			run_add "$name"
+			run_add "$name" "$needs"
 		fi
 	done
-	for name in "${with_device[@]}"; do
-		for bdf in $devices; do
-			run_add "$name" "$bdf"
-		done
+	for i in "${!with_device[@]}"; do
+		name=${with_device[i]}
+		needs=${with_needs[i]}
+		# shellcheck disable=SC2086 # a list of words
+		while read -r bdf; do
+			[[ -z $bdf ]] || run_add "$name" "$needs" "$bdf"
+		done < <(if [[ $needs == *,devices,* ]]; then
+			run_pairs $devices
+		else
+			printf '%s\n' $devices | grep -v '+'
+		fi)
 	done
 	run_repeat "$seed" "$times"
 }

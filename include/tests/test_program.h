@@ -19,6 +19,8 @@
 #define NEEDS_NOTHING 0
 #define NEEDS_KVM (1 << 0)
 #define NEEDS_DEVICE (1 << 1)
+#define NEEDS_TWO_DEVICES (1 << 2)
+#define NEEDS_HUGEPAGES (1 << 3)	/* run.sh sees to some; without them a case skips */
 
 /* Exit codes, see the README; 0, 1 and 4 are those of kselftest. */
 #define EXIT_ENVIRONMENT 2
@@ -39,6 +41,8 @@ extern const struct test_program test_program;
 /**
  * struct test_options - What the user asked for.
  * @bdf: the device, "" if none is needed
+ * @second_bdf: the other one, "" if there is none
+ * @page_size: the only size of page to test where sizes are, 0 for all
  * @iommu_mode: the only mode to test, NULL for all
  * @timeout_percent: scale of all bounds
  * @seed: of everything random, printed by each run
@@ -46,6 +50,8 @@ extern const struct test_program test_program;
  */
 struct test_options {
 	char bdf[PCI_BDF_SIZE];
+	char second_bdf[PCI_BDF_SIZE];
+	u64 page_size;
 	const char *iommu_mode;
 	unsigned int timeout_percent;
 	u32 seed;
@@ -86,6 +92,17 @@ void __attribute__((format(printf, 1, 2))) test_report(const char *fmt, ...);
  * Return: NULL if it can, otherwise a sentence for SKIP().
  */
 const char *test_iommu_mode_missing(const char *mode);
+
+/**
+ * test_page_size_missing() - Why a case for pages of @size cannot run or was not asked for.
+ * @size: bytes
+ *
+ * Return: NULL if it can, as far as the options say, otherwise a sentence for SKIP().
+ */
+const char *test_page_size_missing(u64 size);
+
+/** test_second_device_missing() - NULL if two devices were named, otherwise a sentence. */
+const char *test_second_device_missing(void);
 
 /**
  * test_iommu_mode() - The mode for cases that need not be run in each of them.

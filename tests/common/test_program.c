@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/sizes.h>
+
 #include <libvfio/deadline.h>
 #include <libvfio/sysfs.h>
 #include <libvfio/vfio_pci_driver.h>
@@ -36,10 +38,18 @@ static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt,
 
 static void describe(void)
 {
-	static const char *const names[] = { "-", "kvm", "device", "kvm,device" };
+	static const char *const names[] = { "kvm", "device", "devices", "hugepages" };
+	const char *separator = "";
 
-	fprintf(test_report_stream, "%s\t%s\t%s\n", program_invocation_short_name,
-		names[test_program.needs], test_program.summary);
+	fprintf(test_report_stream, "%s\t", program_invocation_short_name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!(test_program.needs & 1U << i))
+			continue;
+		fprintf(test_report_stream, "%s%s", separator, names[i]);
+		separator = ",";
+	}
+	fprintf(test_report_stream, "%s\t%s\n", test_program.needs ? "" : "-",
+		test_program.summary);
 	fflush(test_report_stream);
 	_exit(0);
 }
@@ -60,12 +70,13 @@ static void help(void)
 {
 	fprintf(test_report_stream,
 		"%s: %s\n\n"
-		"usage: %s [options] [BDF]\n\n"
+		"usage: %s [options] [BDF]...\n\n"
 		"  -d BDF               the device, bound to vfio-pci; also as last argument or by the\n"
-		"                       variable VFIO_SELFTESTS_BDF\n"
+		"                       variable VFIO_SELFTESTS_BDF; twice where a test takes two\n"
 		"  --iommu-mode MODE    test one IOMMU mode instead of all:\n"
 		"                       vfio_type1_iommu, vfio_type1v2_iommu, iommufd_compat_type1,\n"
 		"                       iommufd_compat_type1v2 or iommufd\n"
+		"  --page-size SIZE     test one size of page instead of all: 4K, 2M or 1G\n"
 		"  --timeout PERCENT    scale every bound, 100 is the default\n"
 		"  --seed N             replay the random choices of a run\n"
 		"  --describe           one line: name, needs, summary\n"
@@ -151,10 +162,30 @@ static void set_bdf(const char *text)
 
 	if (pci_bdf_parse(text, bdf))
 		die("'%s' is no PCI address, it should look like 0000:01:00.0.", text);
-	if (*test_options.bdf && strcmp(test_options.bdf, bdf))
-		die("one device at a time: both %s and %s were given.",
-		    test_options.bdf, bdf);
-	strcpy(test_options.bdf, bdf);
+	if (!*test_options.bdf)
+		strcpy(test_options.bdf, bdf);
+	else if (!strcmp(test_options.bdf, bdf) || !strcmp(test_options.second_bdf, bdf))
+		return;
+	else if (!(test_program.needs & NEEDS_TWO_DEVICES))
+		die("one device at a time: both %s and %s were given.", test_options.bdf, bdf);
+	else if (*test_options.second_bdf)
+		die("two devices at a time: %s is one too many.", bdf);
+	else
+		strcpy(test_options.second_bdf, bdf);
+}
+
+static void set_page_size(const char *text)
+{
+	static const struct { const char *name; u64 size; } sizes[] = {
+		{ "4K", SZ_4K }, { "2M", SZ_2M }, { "1G", SZ_1G },
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (!strcasecmp(text, sizes[i].name))
+			test_options.page_size = sizes[i].size;
+	}
+	if (!test_options.page_size)
+		die("--page-size takes 4K, 2M or 1G, not '%s'.", text);
 }
 
 static void set_iommu_mode(const char *text)
@@ -178,6 +209,8 @@ static int take_option(const char *option, const char *value)
 		die("unknown option %s, or its argument is missing; see --help.", option);
 	else if (!strcmp(option, "--iommu-mode"))
 		set_iommu_mode(value);
+	else if (!strcmp(option, "--page-size"))
+		set_page_size(value);
 	else if (!strcmp(option, "--timeout"))
 		test_options.timeout_percent = parse_number(option, value, 1, 100000);
 	else if (!strcmp(option, "--seed"))
@@ -224,26 +257,37 @@ static void parse_options(int *argc, char **argv)
 	*argc = left;
 }
 
-static void check_device(void)
+static void check_device(const char *bdf)
+{
+	char driver[64], sibling[PCI_BDF_SIZE];
+	int group;
+
+	if (sysfs_driver(bdf, driver, sizeof(driver)))
+		die("there is no PCI device %s.", bdf);
+	group = sysfs_iommu_group(bdf);
+	if (group < 0)
+		die("%s is behind no IOMMU; intel_iommu=on or amd_iommu=on on the kernel's "
+		    "command line, and the firmware's switch, turn one on.", bdf);
+	if (strcmp(driver, "vfio-pci"))
+		die("%s is bound to %s, not to vfio-pci; ./run.sh -d %s binds it and gives "
+		    "it back.", bdf, *driver ? driver : "no driver", bdf);
+	if (!sysfs_group_intruder(bdf, sibling, driver, sizeof(driver)))
+		die("IOMMU group %d of %s is not viable: %s is bound to %s; unbind it.",
+		    group, bdf, sibling, driver);
+}
+
+static void check_devices(void)
 {
 	const char *from_environment = getenv("VFIO_SELFTESTS_BDF");
-	char driver[64];
-	int group;
 
 	if (!*test_options.bdf && from_environment && *from_environment)
 		set_bdf(from_environment);
 	if (!*test_options.bdf)
 		die("no device given: name one that is bound to vfio-pci, with -d BDF.");
 
-	if (sysfs_driver(test_options.bdf, driver, sizeof(driver)))
-		die("there is no PCI device %s.", test_options.bdf);
-	group = sysfs_iommu_group(test_options.bdf);
-	if (group < 0)
-		die("%s is behind no IOMMU; intel_iommu=on or amd_iommu=on on the kernel's "
-		    "command line, and the firmware's switch, turn one on.", test_options.bdf);
-	if (strcmp(driver, "vfio-pci"))
-		die("%s is bound to %s, not to vfio-pci; ./run.sh -d %s binds it and gives "
-		    "it back.", test_options.bdf, *driver ? driver : "no driver", test_options.bdf);
+	check_device(test_options.bdf);
+	if (*test_options.second_bdf)
+		check_device(test_options.second_bdf);
 }
 
 void test_program_start(int *argc, char **argv)
@@ -252,8 +296,8 @@ void test_program_start(int *argc, char **argv)
 	main_pid = getpid();
 	parse_options(argc, argv);
 
-	if (test_program.needs & NEEDS_DEVICE && !test_options.list)
-		check_device();
+	if (test_program.needs & (NEEDS_DEVICE | NEEDS_TWO_DEVICES) && !test_options.list)
+		check_devices();
 
 	deadline_set_scale(test_options.timeout_percent);
 	srandom(test_options.seed);
@@ -307,6 +351,19 @@ const char *test_iommu_mode_missing(const char *mode)
 		return "another IOMMU mode was asked for";
 
 	return iommu_mode_missing(iommu_mode_lookup(mode));
+}
+
+const char *test_page_size_missing(u64 size)
+{
+	if (test_options.page_size && test_options.page_size != size)
+		return "another size of page was asked for";
+
+	return NULL;
+}
+
+const char *test_second_device_missing(void)
+{
+	return *test_options.second_bdf ? NULL : "it takes a second device: name two with -d";
 }
 
 const char *test_iommu_mode(void)

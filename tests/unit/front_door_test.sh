@@ -187,6 +187,8 @@ test_usage()
 	refused a_bdf_with_slot_32_is_malformed "is no PCI address" -d 01:20.0
 	refused a_missing_bdf_is_told "-d needs a value" -d
 	refused an_empty_bdf_is_malformed "'' is no PCI address" -d ""
+	refused half_a_pair_is_malformed "'' is no PCI address" -d 01:00.0+
+	refused three_devices_are_no_pair "a pair of them" -d 01:00.0+02:00.0+03:00.0
 	refused a_lab_option_with_a_device_is_told "--iommu is for the lab" --iommu amd -d "$bdf"
 	refused posting_under_vtd_is_told "only the AMD-Vi model can" --posting --iommu intel
 	refused posting_under_kvm_is_told "takes emulation" --accel kvm --posting
@@ -364,6 +366,7 @@ test_choice_of_qemu()
 	*--can-post*) exit 1 ;;
 	esac
 	echo nvme 0000:01:00.0
+	echo group 0000:04:00.0+0000:04:00.1
 	END
 	chmod +x "$tree"/{scripts,lab}/*
 	build_says "$work/ours" 0
@@ -461,7 +464,7 @@ test_signals()
 
 make_tree
 tap_begin
-tap_plan 88
+tap_plan 90
 test_usage
 test_device_checks
 test_device_in_use

@@ -71,6 +71,13 @@ expect clean a_quoted_word_is_no_warning <<'END'
 [    2.100000] foo: Kernel panic - not syncing is not at the start of this line
 END
 
+# Tests make devices do DMA to where nothing is mapped.
+expect clean a_refused_dma_is_the_iommu_at_work <<'END'
+[    6.000000] DMAR: DRHD: handling fault status reg 2
+[    6.000100] DMAR: [DMA Write NO_PASID] Request device [01:00.0] fault addr 0x40000
+[    6.000200] AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:00:08.0 address=0x40000]
+END
+
 expect warning a_warn_is_a_warning <<'END'
 [    4.100000] ------------[ cut here ]------------
 [    4.100100] WARNING: CPU: 2 PID: 77 at drivers/vfio/pci/vfio_pci_intrs.c:10 some_function+0x1/0x2
