@@ -95,18 +95,13 @@ static int parse_leaf(const char *line, u64 *iova, u64 *page_size)
 	return 0;
 }
 
-struct iommu_page_counts iommu_page_table_count(const char *bdf, iova_t iova, u64 size)
+struct iommu_page_counts iommu_page_table_parse(FILE *stream, iova_t iova, u64 size)
 {
 	struct iommu_page_counts counts = {};
 	u64 page, page_size;
-	char path[PATH_MAX], line[256];
-	FILE *file;
+	char line[256];
 
-	table_path(bdf, path, sizeof(path));
-	file = fopen(path, "r");
-	VFIO_ASSERT_NOT_NULL(file, "cannot open %s: %s", path, strerror(errno));
-
-	while (fgets(line, sizeof(line), file)) {
+	while (fgets(line, sizeof(line), stream)) {
 		if (parse_leaf(line, &page, &page_size) ||
 		    page + page_size - 1 < iova || page > iova + size - 1)
 			continue;
@@ -116,6 +111,19 @@ struct iommu_page_counts iommu_page_table_count(const char *bdf, iova_t iova, u6
 		counts.nr_1g += page_size == SZ_1G;
 	}
 
+	return counts;
+}
+
+struct iommu_page_counts iommu_page_table_count(const char *bdf, iova_t iova, u64 size)
+{
+	struct iommu_page_counts counts;
+	char path[PATH_MAX];
+	FILE *file;
+
+	table_path(bdf, path, sizeof(path));
+	file = fopen(path, "r");
+	VFIO_ASSERT_NOT_NULL(file, "cannot open %s: %s", path, strerror(errno));
+	counts = iommu_page_table_parse(file, iova, size);
 	fclose(file);
 	return counts;
 }

@@ -47,6 +47,14 @@ bool iommu_page_table_takes(const char *bdf, u64 page_size);
  */
 struct iommu_page_counts iommu_page_table_count(const char *bdf, iova_t iova, u64 size);
 
+/**
+ * iommu_page_table_parse() - As iommu_page_table_count(), of text in the form of VT-d's debugfs.
+ * @stream: the text
+ * @iova: start of the range
+ * @size: its bytes
+ */
+struct iommu_page_counts iommu_page_table_parse(FILE *stream, iova_t iova, u64 size);
+
 /** iommu_page_counts_bytes() - What these pages amount to. */
 u64 iommu_page_counts_bytes(struct iommu_page_counts counts);
 
