@@ -19,8 +19,9 @@ esac
 
 pci=/sys/bus/pci
 program=build/tests/vfio_pci_device_test
-# One door for groups and one for character devices.
-quickly=(-t config_space_names_the_device_that_sysfs_names -v vfio_type1v2_iommu -v iommufd)
+# One door for groups and one for character devices. The first filter that fits a case decides.
+quickly=(-V vfio_type1_iommu -V iommufd_compat_type1 -V iommufd_compat_type1v2
+	-t config_space_names_the_device_that_sysfs_names)
 log=$(mktemp)
 nvme=
 edu=
