@@ -57,8 +57,9 @@ test_two_lives() {
 	"$top/lab/initramfs.sh" --out "$work/first/initrd" --build "$build" \
 		--payload "$work/second" -- ./run.sh -d "$bdf" "$program" -- -t "$retrieve"
 	cp "$kernel" "$work/first/kernel"
-	"$top/lab/boot.sh" --kernel "$kernel" --build "$build" --payload "$work/first" \
-		--log-dir "$work/log" --timeout 120 "${options[@]}" -- \
+	# The second life says nothing until it is up, for as long as any lab may take to boot.
+	LAB_MAX_LAG=60 "$top/lab/boot.sh" --kernel "$kernel" --build "$build" \
+		--payload "$work/first" --log-dir "$work/log" --timeout 240 "${options[@]}" -- \
 		env KVM_VFIO_TESTS_LIFE=1 ./run.sh -d "$bdf" "$program" -- -t "$preserve" \
 		>"$work/stdout" 2>"$work/stderr" || status=$?
 	if ((status == 4)); then
