@@ -97,8 +97,8 @@ static struct size {
 
 static void __attribute__((constructor)) map_sizes(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
-		sizes[i].memory = map_memory(sizes[i].nr_pages * sizes[i].page_size, sizes[i].flags);
+	for (struct size *size = sizes; size < sizes + ARRAY_SIZE(sizes); size++)
+		size->memory = map_memory(size->nr_pages * size->page_size, size->flags);
 }
 
 FIXTURE(pages) {

@@ -33,7 +33,7 @@ plan()
 	local name=$1 lab=$2 chosen=$3 devices=$4 seen='' expected why='' i
 
 	shift 4
-	run_names=() run_needs=() run_bdfs=() run_labels=()
+	run_names=() run_needs=() run_bdfs=() run_labels=() run_seeds=()
 	run_plan "$lab" "$chosen" "$devices" 1 1
 	for i in "${!run_names[@]}"; do
 		seen+="${run_labels[i]};"
