@@ -63,7 +63,7 @@ log_dir=
 first=0
 lab_user_kernel=
 lab_debug=
-lab_wanted=nvme,group
+lab_wanted=
 lab_shell=
 lab_append=()
 # The first option given that has a meaning only in the lab.
@@ -318,6 +318,19 @@ compose_lab_options()
 	lab_boot_options+=(--qemu "$lab_qemu")
 }
 
+# Unless the user names them: one device, and a pair if a test takes two. Lending devices takes an
+# emulated machine a while.
+choose_lab_devices()
+{
+	local name
+
+	[[ -z $lab_wanted ]] || return 0
+	lab_wanted=nvme
+	for name in ${tests[*]:-$(test_names)}; do
+		[[ $(test_needs "$name") != *,devices,* ]] || lab_wanted=nvme,group
+	done
+}
+
 lab_dry_run()
 {
 	local kernel=${lab_user_kernel:+--user $lab_user_kernel}
@@ -342,12 +355,14 @@ run_in_lab()
 		die "there is no lab in a tree of copied programs: name a device with -d"
 	if [[ -n $dry_run ]]; then
 		lab_choose_qemu
+		choose_lab_devices
 		compose_lab_options
 		lab_dry_run
 		exit 0
 	fi
 	lab_prepare build lab || exit 2
 	lab_choose_qemu
+	choose_lab_devices
 	found=$(lab_devices "$lab_iommu" "$lab_wanted")
 	mapfile -t devices <<<"$found"
 	make_log_dir
