@@ -322,11 +322,13 @@ compose_lab_options()
 # emulated machine a while.
 choose_lab_devices()
 {
-	local name
+	local name wanted
 
 	[[ -z $lab_wanted ]] || return 0
 	lab_wanted=nvme
-	for name in ${tests[*]:-$(test_names)}; do
+	mapfile -t wanted < <(test_names)
+	((${#tests[@]} == 0)) || wanted=("${tests[@]}")
+	for name in "${wanted[@]}"; do
 		[[ $(test_needs "$name") != *,devices,* ]] || lab_wanted=nvme,group
 	done
 }

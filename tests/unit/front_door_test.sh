@@ -116,7 +116,7 @@ block()
 state()
 {
 	find "$machine" | sort
-	find "$machine" -type f -exec cat {} +
+	find "$machine" -type f -exec sha256sum {} + | sort
 }
 
 # ask ARGUMENT...: leaves $status, $out and $err.
