@@ -440,8 +440,9 @@ test_signals()
 		make_machine
 		rm -f "$work/stay"
 		set -m
-		KVM_VFIO_TESTS_ROOT=$machine "$tree/run.sh" -d "$bdf" stay_test \
-			>"$work/out" 2>"$work/err" &
+		# What runs this in the background may have had it ignore SIGINT.
+		KVM_VFIO_TESTS_ROOT=$machine env --default-signal="$signal" \
+			"$tree/run.sh" -d "$bdf" stay_test >"$work/out" 2>"$work/err" &
 		runner=$!
 		set +m
 		for ((tries = 100; tries > 0; tries--)); do
