@@ -5,8 +5,8 @@
  * A route can be replaced while interrupts arrive on it, by one of another kind, by itself or by
  * nothing; the table may be full, refused, or lead to vCPUs that do not exist. Whoever signals,
  * the device, VFIO or this process, each interrupt is counted once where its route led when it
- * was sent. Catches routes that outlive their replacement, changes of kind that are not noticed,
- * entries that stay posted, and tables that KVM half takes (docs/bugs.md, routing).
+ * was sent. Catches changes of kind that are not noticed, entries that stay posted, interrupts that
+ * find no route, and tables that KVM half takes (docs/bugs.md).
  *
  * Needs /dev/kvm and a device bound to vfio-pci that a driver of ours can make send MSIs.
  */
