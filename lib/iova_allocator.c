@@ -15,6 +15,8 @@ struct iova_allocator *iova_allocator_init(struct iommu *iommu, iova_t limit)
 	VFIO_ASSERT_NOT_NULL(allocator);
 	allocator->ranges = iommu_iova_ranges(iommu, &allocator->nranges);
 	allocator->limit = limit;
+	/* Many a device takes the address 0 for none. */
+	iova_allocator_skip_below(allocator, MIN_ALLOCATION);
 	return allocator;
 }
 

@@ -285,6 +285,10 @@ int igb_memcpy_start(struct vfio_pci_device *device,
 	struct igb *igb = to_igb(device);
 	int ret;
 
+	/* QEMU takes a receive descriptor with the address 0 for one without a buffer. */
+	if (!dst)
+		return -EINVAL;
+
 	if (!igb->looped) {
 		ret = loop_finish(device);
 		if (ret)
