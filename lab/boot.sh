@@ -187,17 +187,19 @@ open_channels() {
 
 	rm -rf "$run" "$log_dir"/{lab.problem,cpus.log}
 	mkdir "$run"
-	mkfifo "$run/control" "$run/monitor.in" "$run/monitor.out"
+	mkfifo "$run"/{control,monitor.in,monitor.out,never}
 	: | tee "$log_dir"/{console,stdout,stderr,qemu}.log
 	exec {hold_open}<>"$run/control"
 	exec {control}<"$run/control"
 	exec {monitor_in}<>"$run/monitor.in" {monitor_out}<>"$run/monitor.out"
+	# Nobody writes to it: to wait at, without a process.
+	exec {never}<>"$run/never"
 	exec {out_fd}<"$log_dir/stdout.log" {err_fd}<"$log_dir/stderr.log"
 }
 
 close_channels() {
 	[[ -z $hold_open ]] || exec {hold_open}>&-
-	exec {control}<&- {monitor_in}<&- {monitor_out}<&- {out_fd}<&- {err_fd}<&-
+	exec {control}<&- {monitor_in}<&- {monitor_out}<&- {never}<&- {out_fd}<&- {err_fd}<&-
 	rm -rf "$log_dir/.run"
 }
 

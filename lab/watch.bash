@@ -201,7 +201,7 @@ qemu_is_gone() {
 }
 
 watch() {
-	local line message='' rc cpu
+	local line rc cpu
 	local phase=booting phase_time=0 silence=0 console_size=0 now=$SECONDS
 	local -a ticks=()
 
@@ -213,15 +213,18 @@ watch() {
 		ticks[cpu]=0
 	done
 	while [[ -z $verdict ]]; do
-		rc=0
-		read -r -t 0.2 -u "$control" line || rc=$?
-		# When its time is up in the middle of a line, read keeps what it has.
-		message+=$line
+		# A read that times out as it takes the newline does not tell, so it is given so much
+		# time that only half a message can use it up.
+		rc=255
+		if read -r -t 0 -u "$control"; then
+			rc=0
+			read -r -t "$max_lag" -u "$control" line || rc=$?
+		fi
 		if ((rc == 0)); then
-			hear "$message"
-			message=''
+			hear "$line"
 			continue
 		fi
+		read -r -t 0.2 -u "$never" || true
 		pump
 		# More than 128 is read's time limit; anything else is the end of the file.
 		if ((rc <= 128)) || { [[ $phase == booting ]] && qemu_is_gone; }; then

@@ -19,6 +19,8 @@ child_line=
 child_deadline=0
 child_out=
 child_tee=
+# A pipe that nobody writes to, to wait at.
+child_never=
 # Not even SIGKILL ended it.
 child_stuck=
 # The files in which to note who the child is, for another process to find.
@@ -42,8 +44,8 @@ child_start()
 	shift 2
 	[[ -n $child_scratch ]] ||
 		child_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvm-vfio-tests.XXXXXX")
-	rm -f "$child_scratch/out" "$child_scratch/err"
-	mkfifo "$child_scratch/out" "$child_scratch/err"
+	rm -f "$child_scratch"/{out,err,never}
+	mkfifo "$child_scratch"/{out,err,never}
 	child_tee=
 	if [[ $stderr_log == - ]]; then
 		exec {err}>&2
@@ -63,30 +65,37 @@ child_start()
 	for note in "${child_notes[@]}"; do
 		process_identity "$child_pid" >"$note" || true
 	done
-	exec {child_out}<"$child_scratch/out"
+	exec {child_out}<"$child_scratch/out" {child_never}<>"$child_scratch/never"
 }
 
 # The next line of its stdout into $child_line; false at its end, or when the time is up.
+# A read that times out in the very moment in which it has taken the newline does not tell so, and
+# two lines would be one. So it is asked first whether there is anything to be read, and the time
+# that read then has is for a line that never ends.
 child_read()
 {
-	local status
+	local now
 
 	child_line=
-	while (($(uptime_seconds) < child_deadline)); do
-		# Into REPLY, which keeps spaces as they are. `IFS= read` would too, but a signal's
-		# trap is run within the read, and all of the cleanup with that IFS.
-		if read -r -t 1 -u "$child_out"; then
-			child_line+=$REPLY
-			return 0
+	# Not uptime_seconds, for each line would start a process.
+	while read -r now _ </proc/uptime && now=${now%.*} && ((now < child_deadline)); do
+		if read -r -t 0 -u "$child_out"; then
+			# Into REPLY, which keeps spaces as they are. `IFS= read` would too, but a
+			# signal's trap is run within the read, and all of the cleanup with that IFS.
+			if read -r -t $((child_deadline - now)) -u "$child_out"; then
+				child_line=$REPLY
+				return 0
+			elif (($? <= 128)); then
+				# Its end. A last line needs no newline.
+				child_line=$REPLY
+				[[ -n $child_line ]]
+				return
+			fi
+		elif ! child_alive && ! read -r -t 0 -u "$child_out"; then
+			# Something that it started holds the pipe.
+			return 1
 		else
-			status=$?
-		fi
-		child_line+=$REPLY
-		# Up to 128 the pipe is closed. Beyond, the second is over: if the child is too,
-		# something it started holds the pipe. A last line needs no newline.
-		if ((status <= 128)) || ! child_alive; then
-			[[ -n $child_line ]]
-			return
+			read -r -t 0.2 -u "$child_never" || true
 		fi
 	done
 	child_timed_out=1
@@ -127,7 +136,7 @@ child_finish()
 		sleep 0.05
 	done
 	child_end || child_stuck=1
-	exec {child_out}<&-
+	exec {child_out}<&- {child_never}<&-
 	if [[ -n $child_stuck ]]; then
 		[[ -z $child_tee ]] || kill "$child_tee" 2>/dev/null || true
 		note "process $child_pid does not end, not even by SIGKILL: it hangs in the kernel"
@@ -143,6 +152,10 @@ child_finish()
 # Last call, from an EXIT trap: nothing of ours remains.
 child_cleanup()
 {
+	# A trap leaves child_read with the alarm of its read still set. It would go off in some read
+	# of this shell later, and bash then jumps to where there is nothing any more. Another read
+	# with a limit cancels it.
+	read -r -t 9 </proc/uptime || true
 	child_end || child_stuck=1
 	[[ -z $child_scratch ]] || rm -rf "$child_scratch"
 }
