@@ -213,8 +213,8 @@ watch() {
 		ticks[cpu]=0
 	done
 	while [[ -z $verdict ]]; do
-		# A read that times out as it takes the newline does not tell, so it is given so much
-		# time that only half a message can use it up.
+		# A read that times out as it takes the newline does not tell, so it is given so
+		# much time that only half a message can use it up.
 		rc=255
 		if read -r -t 0 -u "$control"; then
 			rc=0

@@ -19,8 +19,6 @@ child_line=
 child_deadline=0
 child_out=
 child_tee=
-# A pipe that nobody writes to, to wait at.
-child_never=
 # Not even SIGKILL ended it.
 child_stuck=
 # The files in which to note who the child is, for another process to find.
@@ -44,8 +42,8 @@ child_start()
 	shift 2
 	[[ -n $child_scratch ]] ||
 		child_scratch=$(mktemp -d "${TMPDIR:-/tmp}/kvm-vfio-tests.XXXXXX")
-	rm -f "$child_scratch"/{out,err,never}
-	mkfifo "$child_scratch"/{out,err,never}
+	rm -f "$child_scratch"/{out,err}
+	mkfifo "$child_scratch"/{out,err}
 	child_tee=
 	if [[ $stderr_log == - ]]; then
 		exec {err}>&2
@@ -65,7 +63,7 @@ child_start()
 	for note in "${child_notes[@]}"; do
 		process_identity "$child_pid" >"$note" || true
 	done
-	exec {child_out}<"$child_scratch/out" {child_never}<>"$child_scratch/never"
+	exec {child_out}<"$child_scratch/out"
 }
 
 # The next line of its stdout into $child_line; false at its end, or when the time is up.
@@ -80,8 +78,9 @@ child_read()
 	# Not uptime_seconds, for each line would start a process.
 	while read -r now _ </proc/uptime && now=${now%.*} && ((now < child_deadline)); do
 		if read -r -t 0 -u "$child_out"; then
-			# Into REPLY, which keeps spaces as they are. `IFS= read` would too, but a
-			# signal's trap is run within the read, and all of the cleanup with that IFS.
+			# Into REPLY, which keeps spaces as they are. `IFS= read` would too, but
+			# a signal's trap is run within the read, and so all of the cleanup would
+			# be with that IFS.
 			if read -r -t $((child_deadline - now)) -u "$child_out"; then
 				child_line=$REPLY
 				return 0
@@ -95,7 +94,7 @@ child_read()
 			# Something that it started holds the pipe.
 			return 1
 		else
-			read -r -t 0.2 -u "$child_never" || true
+			sleep 0.2
 		fi
 	done
 	child_timed_out=1
@@ -136,7 +135,7 @@ child_finish()
 		sleep 0.05
 	done
 	child_end || child_stuck=1
-	exec {child_out}<&- {child_never}<&-
+	exec {child_out}<&-
 	if [[ -n $child_stuck ]]; then
 		[[ -z $child_tee ]] || kill "$child_tee" 2>/dev/null || true
 		note "process $child_pid does not end, not even by SIGKILL: it hangs in the kernel"
@@ -152,9 +151,9 @@ child_finish()
 # Last call, from an EXIT trap: nothing of ours remains.
 child_cleanup()
 {
-	# A trap leaves child_read with the alarm of its read still set. It would go off in some read
-	# of this shell later, and bash then jumps to where there is nothing any more. Another read
-	# with a limit cancels it.
+	# A trap leaves child_read with the alarm of its read still set. If it goes off in another
+	# read of this shell, bash jumps to where there is nothing any more, and aborts; one with a
+	# limit of its own cancels it.
 	read -r -t 9 </proc/uptime || true
 	child_end || child_stuck=1
 	[[ -z $child_scratch ]] || rm -rf "$child_scratch"
