@@ -26,6 +26,8 @@ struct iova_allocator {
  * iova_allocator_init() - An allocator over the ranges of @iommu.
  * @iommu: with at least one device attached
  * @limit: highest usable IOVA, e.g. a device's DMA mask; UINT64_MAX for no limit
+ *
+ * The page at 0 is never given away: there are devices that take 0 for no address.
  */
 struct iova_allocator *iova_allocator_init(struct iommu *iommu, iova_t limit);
 void iova_allocator_cleanup(struct iova_allocator *allocator);
