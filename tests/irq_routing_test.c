@@ -143,30 +143,49 @@ static u64 count_storm(const struct irq_vm *vm)
 	return sum;
 }
 
+/* Whether what a storm lacks waits in a vCPU that sleeps: an interrupt to each makes it take it. */
+static bool storm_overslept(struct device_irqs *irqs, u64 sent)
+{
+	for (u32 vcpu = 0; vcpu < NR_VCPUS; vcpu++) {
+		irq_line_route(&irqs->irqs[0].line, vcpu, 0x41);
+		irqs->expectation.irqs[vcpu][0x41]++;
+		device_irqs_raise(irqs, &irqs->irqs[0]);
+		VFIO_ASSERT_TRUE(wait_for(irq_vm_count(irqs->vm, vcpu, 0x41), IRQ_MS));
+	}
+	return wait_for(count_storm(irqs->vm) == sent, IRQ_MS);
+}
+
 /* The table is replaced as a whole, so that each interrupt finds the old route or the new one. */
 TEST_F(routing, every_interrupt_is_counted_once_while_its_route_changes)
 {
+	struct device_irqs *irqs = &self->irqs;
 	struct router router = { .line = self->line };
+	bool lost = false;
 	u64 sent = 0;
 
 	irq_line_route(self->line, 0, storm_vector(0));
 	ASSERT_EQ(0, pthread_create(&router.thread, NULL, change_routes, &router));
-	while (sent < NR_STORM) {
-		device_irqs_raise(&self->irqs, &self->irqs.irqs[0]);
+	while (sent < NR_STORM && !lost) {
+		device_irqs_raise(irqs, &irqs->irqs[0]);
 		sent++;
-		if (!wait_for(count_storm(self->irqs.vm) >= sent, IRQ_MS))
-			break;
+		lost = !wait_for(count_storm(irqs->vm) >= sent, IRQ_MS);
 	}
 	atomic_store(&router.stop, true);
 	ASSERT_EQ(0, pthread_join(router.thread, NULL));
-
-	for (u32 route = 0; route < NR_STORM_ROUTES; route++)
-		self->irqs.expectation.irqs[route % NR_VCPUS][storm_vector(route)] =
-			irq_vm_count(self->irqs.vm, route % NR_VCPUS, storm_vector(route));
-	EXPECT_EQ(0, irq_expectation_settle(&self->irqs.expectation));
-	EXPECT_EQ(sent, count_storm(self->irqs.vm));
 	test_report("%llu sent while %llu routes were set", (unsigned long long)sent,
 		    (unsigned long long)router.changes);
+	if (lost)
+		test_report("the last %s", storm_overslept(irqs, sent) ?
+			    "waited in a vCPU that nobody woke" : "reached no vCPU");
+
+	for (u32 route = 0; route < NR_STORM_ROUTES; route++)
+		irqs->expectation.irqs[route % NR_VCPUS][storm_vector(route)] =
+			irq_vm_count(irqs->vm, route % NR_VCPUS, storm_vector(route));
+	EXPECT_EQ(0, irq_expectation_settle(&irqs->expectation));
+	ASSERT_GE(sent, count_storm(irqs->vm));
+	if (lost && forgets_to_unpost(irqs))
+		XFAIL(return, "before Linux 6.17 KVM updates an IRTE that it still has listed elsewhere");
+	EXPECT_FALSE(lost);
 }
 
 /* Also to the very bytes it had before: what KVM compares must include the kind (same MSI). */
