@@ -31,7 +31,18 @@ static inline void harness_scale_timeouts(unsigned int percent)
  * @_summary: one line for run.sh --list
  */
 #define TEST_PROGRAM(_needs, _summary)							\
-const struct test_program test_program = { .needs = (_needs), .summary = (_summary) };	\
+	TEST_PROGRAM_WITH_OPTIONS(_needs, NULL, _summary)
+
+/**
+ * TEST_PROGRAM_WITH_OPTIONS() - The same for a program that has options of its own.
+ * @_needs: NEEDS_*
+ * @_options: a struct test_program_options
+ * @_summary: one line for run.sh --list
+ */
+#define TEST_PROGRAM_WITH_OPTIONS(_needs, _options, _summary)				\
+const struct test_program test_program = {						\
+	.needs = (_needs), .summary = (_summary), .options = (_options)			\
+};											\
 											\
 int main(int argc, char **argv)								\
 {											\

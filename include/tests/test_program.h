@@ -27,13 +27,28 @@
 #define EXIT_ONLY_SKIPS 4	/* KSFT_SKIP */
 
 /**
+ * struct test_program_options - Options that only one program has.
+ * @take: is asked first; as irq_mix_take_option()
+ * @help: lines for --help
+ * @only: asked after the last option, NULL if all cases always run: the one that is to run,
+ *	fixture.case, or NULL for all
+ */
+struct test_program_options {
+	int (*take)(const char *option, const char *value);
+	const char *help;
+	const char *(*only)(void);
+};
+
+/**
  * struct test_program - What a program says of itself; TEST_PROGRAM() defines it.
  * @needs: NEEDS_*
  * @summary: one line for run.sh --list
+ * @options: its own ones, NULL if there are none
  */
 struct test_program {
 	unsigned int needs;
 	const char *summary;
+	const struct test_program_options *options;
 };
 
 extern const struct test_program test_program;
@@ -69,6 +84,16 @@ extern FILE *test_report_stream;
  * @argv: likewise
  */
 void test_program_start(int *argc, char **argv);
+
+/**
+ * test_program_number() - The number that an option takes; exit(2) if it is none.
+ * @option: its name
+ * @text: what was given
+ * @low: the least it may be
+ * @high: the most
+ */
+unsigned long test_program_number(const char *option, const char *text,
+				  unsigned long low, unsigned long high);
 
 /**
  * test_program_finish_with() - Register the exit status that the results deserve.

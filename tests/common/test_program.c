@@ -83,9 +83,10 @@ static void help(void)
 		"  --drivers DIR...     for each device in sysfs that a driver of ours supports, a line:\n"
 		"                       BDF, driver\n"
 		"  -l                   list the cases\n"
-		"  -t CASE, -v VARIANT  run only these; -T, -V: all but these\n\n"
+		"  -t CASE, -v VARIANT  run only these; -T, -V: all but these\n%s\n"
 		"exit status: 0 passed, 1 failed, 2 usage or environment, 4 nothing ran but skips\n",
-		program_invocation_short_name, test_program.summary, program_invocation_short_name);
+		program_invocation_short_name, test_program.summary, program_invocation_short_name,
+		test_program.options ? test_program.options->help : "");
 	fflush(test_report_stream);
 	_exit(0);
 }
@@ -142,7 +143,7 @@ static void restore_stdout(void)
 	pthread_atfork(NULL, NULL, redirect_stdout);
 }
 
-static unsigned long parse_number(const char *option, const char *text,
+unsigned long test_program_number(const char *option, const char *text,
 				  unsigned long low, unsigned long high)
 {
 	unsigned long value;
@@ -201,6 +202,10 @@ static void set_iommu_mode(const char *text)
 static int take_option(const char *option, const char *value)
 {
 	char bdf[PCI_BDF_SIZE];
+	int taken = test_program.options ? test_program.options->take(option, value) : 0;
+
+	if (taken)
+		return taken;
 
 	/* The harness has a -d, too; it takes no argument. */
 	if (!strcmp(option, "-d") && value && *value != '-')
@@ -212,9 +217,9 @@ static int take_option(const char *option, const char *value)
 	else if (!strcmp(option, "--page-size"))
 		set_page_size(value);
 	else if (!strcmp(option, "--timeout"))
-		test_options.timeout_percent = parse_number(option, value, 1, 100000);
+		test_options.timeout_percent = test_program_number(option, value, 1, 100000);
 	else if (!strcmp(option, "--seed"))
-		test_options.seed = parse_number(option, value, 0, UINT32_MAX);
+		test_options.seed = test_program_number(option, value, 0, UINT32_MAX);
 	else if (!strncmp(option, "--", 2) && option[2])
 		die("unknown option %s; see --help.", option);
 	else if (*option != '-' && !pci_bdf_parse(option, bdf))
@@ -223,6 +228,21 @@ static int take_option(const char *option, const char *value)
 		return 0;
 
 	return 2;
+}
+
+/*
+ * Tells the harness which case is to run if the program's own options select one. They have left
+ * at least one place in @argv. Return: how many arguments there are then.
+ */
+static int keep_only(int argc, char **argv)
+{
+	const struct test_program_options *options = test_program.options;
+	const char *only = options && options->only ? options->only() : NULL;
+
+	if (only && asprintf(&argv[argc++], "-r%s", only) < 0)
+		die("out of memory.");
+	argv[argc] = NULL;
+	return argc;
 }
 
 /*
@@ -253,8 +273,7 @@ static void parse_options(int *argc, char **argv)
 			argv[left++] = argv[i++];
 	}
 
-	argv[left] = NULL;
-	*argc = left;
+	*argc = keep_only(left, argv);
 }
 
 static void check_device(const char *bdf)
