@@ -297,6 +297,17 @@ run_here()
 # In the lab ---------------------------------------------------------------------------------------
 
 # What the run.sh inside the lab is told.
+# Whether no more than the chosen tests need to go into the lab: none of them runs others.
+packs_few()
+{
+	local name
+
+	((${#tests[@]})) && [[ -z $lab_shell ]] || return 1
+	for name in "${tests[@]}"; do
+		[[ $(test_needs "$name") != *,lab,* ]] || return 1
+	done
+}
+
 compose_lab_options()
 {
 	local bdf
@@ -312,6 +323,7 @@ compose_lab_options()
 	lab_boot_options=(--iommu "$lab_iommu" --accel "$lab_accel" --tcg-threads "$lab_threads")
 	[[ $lab_posting != no ]] || lab_boot_options+=(--no-posting)
 	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
+	! packs_few || lab_boot_options+=(--tests "${tests[*]}")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
 	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}"
 		"$(lab_describe_qemu)")

@@ -17,7 +17,7 @@ source "$here/helper.bash"
 
 # What the options say; the names are those of the options.
 iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=4G append='' timeout=600
-payload='' build='' log_dir='' shell=0 no_posting=0 qemu=${QEMU:-qemu-system-x86_64}
+payload='' tests='' build='' log_dir='' shell=0 no_posting=0 qemu=${QEMU:-qemu-system-x86_64}
 command=()
 
 qemu_pid=''
@@ -45,6 +45,7 @@ usage() {
 	  --append ARGS       more kernel parameters
 	  --timeout SECONDS   bound for COMMAND (default 600, 0 for none)
 	  --payload DIR       what COMMAND finds in its working directory, instead of the tests
+	  --tests "NAME..."   only these of the tests (default: all)
 	  --build DIR         where make puts its output (default: build beside run.sh)
 	  --shell             a shell in the lab, after COMMAND if there is one
 	  --qemu BIN          the QEMU to use (default: QEMU, else qemu-system-x86_64);
@@ -77,7 +78,7 @@ parse() {
 		--no-posting) no_posting=1; shift; continue ;;
 		--) shift; break ;;
 		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
-			--timeout | --payload | --build | --log-dir | --qemu) ;;
+			--timeout | --payload | --tests | --build | --log-dir | --qemu) ;;
 		-*) die "unknown option '$1'; --help lists them." ;;
 		*) break ;;
 		esac
@@ -326,6 +327,7 @@ main() {
 	parse "$@"
 	check_options
 	[[ -z $payload ]] || options+=(--payload "$payload")
+	[[ -z $tests ]] || options+=(--tests "$tests")
 	[[ -z $build ]] || options+=(--build "$build")
 	((!shell)) || options+=(--shell)
 	trap clean_up EXIT

@@ -25,6 +25,7 @@ usage() {
 
 	  --out FILE      the archive to write
 	  --build DIR     where make puts its output (default: build beside run.sh)
+	  --tests NAMES   only these of the tests, between blanks
 	  --payload DIR   what becomes /kvm-vfio-tests, instead of run.sh, scripts/ and the tests
 	  --shell         a shell on the lab's console, after COMMAND if there is one
 	END
@@ -96,9 +97,9 @@ base() {
 	printf '%s\n' "$file"
 }
 
-# fill_payload DIR BUILD PAYLOAD
+# fill_payload DIR BUILD PAYLOAD TESTS
 fill_payload() {
-	local dir=$1/kvm-vfio-tests build=$2 payload=$3 program
+	local dir=$1/kvm-vfio-tests build=$2 payload=$3 tests=$4 program
 
 	mkdir -p "$dir"
 	if [[ -n $payload ]]; then
@@ -111,6 +112,7 @@ fill_payload() {
 	fi
 	for program in "$build"/tests/*; do
 		[[ -f $program && -x $program ]] || continue
+		[[ -z $tests || " $tests " == *" ${program##*/} "* ]] || continue
 		# What is not an ELF file is a script.
 		strip -o "$dir/build/tests/${program##*/}" "$program" 2>/dev/null ||
 			cp "$program" "$dir/build/tests/"
@@ -141,11 +143,11 @@ fill_command() {
 }
 
 main() {
-	local out='' build=$root/build payload='' shell=0 work base_file
+	local out='' build=$root/build payload='' tests='' shell=0 work base_file
 
 	while [[ $# -gt 0 ]]; do
 		case $1 in
-		--out | --build | --payload)
+		--out | --build | --payload | --tests)
 			[[ $# -ge 2 ]] || die "$1 needs a value."
 			printf -v "${1#--}" '%s' "$2"
 			shift 2 ;;
@@ -164,7 +166,7 @@ main() {
 	work=$(mktemp -d "$out.XXXXXX")
 	# shellcheck disable=SC2064 # the name is known now, and local
 	trap "rm -rf '$work'" EXIT
-	fill_payload "$work" "$build" "$payload"
+	fill_payload "$work" "$build" "$payload" "$tests"
 	fill_command "$work" "$shell" "$@"
 	{ cat "$base_file" && pack "$work"; } >"$out"
 }

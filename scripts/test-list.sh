@@ -40,10 +40,10 @@ test_names_unsorted()
 test_describe_source()
 {
 	awk -v name="$1" '
-		/^TEST_PROGRAM\(/ { on = 1 }
+		/^TEST_PROGRAM(_WITH_OPTIONS)?\(/ { on = 1 }
 		on { text = text " " $0 }
 		END {
-			sub(/^ TEST_PROGRAM\(/, "", text)
+			sub(/^ [A-Z_]*\(/, "", text)
 			needs = substr(text, 1, index(text, ",") - 1)
 			sub(/^[^"]*"/, "", text)
 			sub(/"[^"]*$/, "", text)
