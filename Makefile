@@ -3,7 +3,8 @@
 #   make                the test programs, in build/tests/
 #   make check          all tests of the project: static checks, unit tests, the lab
 #   make check-unit     the quick part of it: no lab, no root
-#   make bench          ratios of our interrupt rate to upstream's; what VFIO itself costs
+#   make bench          ratios of our interrupt rate to upstream's; what VFIO and copies cost
+#   make bench-vfio     only what VFIO itself costs
 #   make judge          the posting lab's emulation, judged by software of others
 #
 #   KSRC=DIR            kernel tree to take kvm_util, uapi headers and the harness from
@@ -35,7 +36,7 @@ no_build_goals := clean help
 ifneq ($(filter-out $(no_build_goals),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(wildcard scripts/install-deps),)
 ifneq ($(shell scripts/install-deps build $(if $(filter check,$(MAKECMDGOALS)),lab check) \
-	$(if $(filter bench,$(MAKECMDGOALS)),lab bench) \
+	$(if $(filter bench bench-vfio,$(MAKECMDGOALS)),lab bench) \
 	$(if $(filter judge,$(MAKECMDGOALS)),lab) >&2; \
 	echo $$?),0)
 $(error what the build needs is missing, see the line above)
@@ -107,7 +108,7 @@ programs := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c tests/unit/*_test.c 
 scripts := $(patsubst %.sh,$(O)/%,$(wildcard tests/*_test.sh))
 lab_programs := $(patsubst %.c,$(O)/%,$(wildcard lab/*.c))
 
-.PHONY: all check check-unit bench clean help
+.PHONY: all check check-unit bench bench-vfio clean help
 all: $(programs) $(scripts) $(lab_programs)
 
 # Rebuild everything when the compiler, the flags or the tree change; touch nothing otherwise, nor
@@ -209,7 +210,8 @@ $(O)/bench/irq_bench: $(O)/bench/irq_bench.o $(driver_objects) $(lib_objects) $(
 	$(Q)$(CC) -static -no-pie -pthread $(filter %.o %.a,$^) -o $@
 
 vfio_benches := $(patsubst %.c,$(O)/%,$(wildcard bench/*_perf_test.c))
-$(vfio_benches): %: %.o $(O)/bench/samples.o $(driver_objects) $(lib_objects) $(O)/linked
+$(vfio_benches): %: %.o $(O)/bench/samples.o $(O)/bench/options.o $(driver_objects) \
+		$(lib_objects) $(O)/linked
 	$(say) LD $@
 	$(Q)$(CC) -static -no-pie -pthread $(filter %.o,$^) -o $@
 
@@ -230,6 +232,8 @@ bench: $(O)/bench/irq_bench $(if $(upstream),$(O)/bench/irq_test) $(O)/bench/mem
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-vfio
 	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-memcpy
+bench-vfio: $(vfio_benches)
+	$(Q)O=$(O) KSRC=$(KSRC) scripts/bench-vfio
 
 # What judges the posting lab: the KVM selftests of the tree as they stand, those of the list that
 # it has, and the first process of a nested Linux.

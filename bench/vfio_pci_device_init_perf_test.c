@@ -2,7 +2,8 @@
 /*
  * How long it takes to open and to close devices, one alone and all of them at once, in each
  * IOMMU mode. Opening resets the device, which is most of the time; what devices wait for each
- * other for shows when all of them are opened in parallel.
+ * other for shows when all of them are opened in parallel. A device that does not answer while it
+ * is open ends the program with an error.
  */
 #include <pthread.h>
 #include <string.h>
@@ -12,9 +13,11 @@
 
 #include <libvfio/vfio_pci_device.h>
 
+#include "options.h"
 #include "samples.h"
 
 #define MAX_DEVICES 64
+#define MAX_ROUNDS 1000
 
 struct opener {
 	pthread_t thread;
@@ -36,6 +39,8 @@ static void *open_and_close(void *arg)
 	start = now_ns();
 	opener->device = vfio_pci_device_init(opener->bdf, opener->iommu);
 	opener->init_ns = now_ns() - start;
+	VFIO_ASSERT_NE(vfio_pci_config_readw(opener->device, PCI_VENDOR_ID), 0xffff,
+		       "%s does not answer", opener->bdf);
 
 	pthread_barrier_wait(opener->barrier);
 	start = now_ns();
@@ -84,6 +89,15 @@ static void measure(FILE *csv, const char *mode, char **bdfs, int count, const c
 	samples_report(stdout, csv, label, &cleanup);
 }
 
+static int explain(void)
+{
+	fprintf(stderr, "usage: vfio_pci_device_init_perf_test [-n ROUNDS] [-c CSV] BDF...\n"
+		"  -n  how often each device is opened, 5 by default\n"
+		"  -c  also write the figures there, comma separated\n"
+		"The devices, %d at most, are bound to vfio-pci.\n", MAX_DEVICES);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 #define MODE(_mode) #_mode,
@@ -93,15 +107,15 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "n:c:")) != -1) {
 		if (option == 'n')
-			rounds = atoi(optarg);
+			rounds = option_number(option, optarg, MAX_ROUNDS);
 		else if (option == 'c')
-			csv = fopen(optarg, "w");
+			csv = option_csv(optarg);
+		else
+			return explain();
 	}
 	count = argc - optind;
-	if (rounds < 1 || count < 1 || count > MAX_DEVICES) {
-		fprintf(stderr, "usage: vfio_pci_device_init_perf_test [-n ROUNDS] [-c CSV] BDF...\n");
-		return 2;
-	}
+	if (count < 1 || count > MAX_DEVICES)
+		return explain();
 
 	printf("microseconds to open and to close devices\n%-52s %6s %12s %12s %12s\n",
 	       "mode devices count operation", "n", "min", "median", "p99");

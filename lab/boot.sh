@@ -127,6 +127,7 @@ devices() {
 #   mitigations, random     work that is of no use on an emulated CPU
 #   kho, liveupdate         a kexec that keeps memory, where the kernel has it
 #   hugepages               later there may be no gigabyte in one piece left
+#   dma_entry_limit         few enough mappings for a test to use up
 #   lab.iommu               what init tells the command
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable" khz
@@ -136,7 +137,7 @@ kernel_parameters() {
 	fi
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1 hugepagesz=1G hugepages=1"
-	parameters+=" kho=on liveupdate=on"
+	parameters+=" kho=on liveupdate=on vfio_iommu_type1.dma_entry_limit=512"
 	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu $append"
 }

@@ -12,6 +12,7 @@
  * kernel said otherwise, wrap-around at the top of the address space, locked memory that is not
  * accounted or not given back. Needs a device bound to vfio-pci; any will do.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -33,6 +34,8 @@
 #define REGION_SIZE SZ_64K
 /* With room for one more region behind the last. */
 #define MEMORY_SIZE (4 * REGION_SIZE)
+/* What a container takes by default, and as much as can be used up within a few seconds. */
+#define MAX_MAPPINGS SZ_64K
 
 struct bench {
 	struct iommu *iommu;
@@ -183,6 +186,36 @@ TEST_F(pages, the_page_tables_of_the_iommu_hold_pages_of_this_size)
 
 	iommu_unmap(self->bench.iommu, region);
 	counts = iommu_page_table_count(bdf, region->iova, region->size);
+	EXPECT_EQ(0, iommu_page_counts_bytes(counts));
+}
+
+/*
+ * The same memory where no page of its size fits. This is also what shows that the page tables
+ * tell a huge page from small ones that happen to lie side by side.
+ */
+TEST_F(pages, an_iova_that_is_not_aligned_takes_pages_of_a_smaller_size)
+{
+	u64 smaller = variant->of->page_size == SZ_1G ? SZ_2M : SZ_4K;
+	const char *bdf = self->bench.device->bdf;
+	struct dma_region region = self->region;
+	struct iommu_page_counts counts;
+
+	if (variant->of->page_size == SZ_4K)
+		SKIP(return, "there is no smaller size of page");
+	if (is_v1(&self->bench))
+		SKIP(return, "v1 promises no size of page, so that any range can be unmapped");
+	SKIP_IF_MISSING(iommu_page_table_missing(bdf));
+	if (!iommu_page_table_takes(bdf, smaller))
+		SKIP(return, "the IOMMU has no pages of 2 MiB");
+
+	region.iova = iova_allocator_alloc(self->bench.allocator, 2 * region.size) + smaller;
+	iommu_map(self->bench.iommu, &region);
+	counts = iommu_page_table_count(bdf, region.iova, region.size);
+	EXPECT_EQ(smaller == SZ_4K ? region.size / SZ_4K : 0, counts.nr_4k);
+	EXPECT_EQ(smaller == SZ_2M ? region.size / SZ_2M : 0, counts.nr_2m);
+	EXPECT_EQ(0, counts.nr_1g);
+	iommu_unmap(self->bench.iommu, &region);
+	counts = iommu_page_table_count(bdf, region.iova, region.size);
 	EXPECT_EQ(0, iommu_page_counts_bytes(counts));
 }
 
@@ -495,6 +528,52 @@ TEST_F(ranges, mapped_memory_is_locked_and_limited)
 	EXPECT_EQ(locked + REGION_SIZE / SZ_1K, status_kib("VmLck") + status_kib("VmPin"));
 	iommu_unmap(self->bench.iommu, &self->regions[0]);
 	EXPECT_EQ(locked, status_kib("VmLck") + status_kib("VmPin"));
+}
+
+/*
+ * One page, mapped as often as the container takes it: vfio_iommu_type1.dma_entry_limit, which the
+ * lab sets to a few hundred.
+ */
+TEST_F(ranges, a_container_takes_as_many_mappings_as_it_says)
+{
+	struct dma_region *regions;
+	u32 left = 0, now = 0, n;
+	iova_t iova;
+	int ret = 0;
+
+	if (!is_type1(&self->bench))
+		SKIP(return, "iommufd has no limit on the number of mappings");
+	if (__iommu_mappings_left(self->bench.iommu, &left))
+		SKIP(return, "the container does not say how many it takes, as it does since 5.10");
+	if (left > MAX_MAPPINGS)
+		SKIP(return, "the limit of %u mappings is too far away, see "
+		     "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", left);
+
+	regions = calloc(left + 1, sizeof(*regions));
+	ASSERT_NE(NULL, regions);
+	iova = iova_allocator_alloc(self->bench.allocator, MAX_MAPPINGS * 2ULL * SZ_4K);
+	for (n = 0; n <= left && !ret; n++) {
+		regions[n] = (struct dma_region){
+			.vaddr = self->vaddr, .iova = iova + n * (u64)SZ_4K, .size = SZ_4K,
+		};
+		ret = __iommu_map(self->bench.iommu, &regions[n]);
+		if (n == left / 2) {
+			EXPECT_EQ(0, __iommu_mappings_left(self->bench.iommu, &now));
+			EXPECT_EQ(left - n - 1, now);
+		}
+	}
+	EXPECT_EQ(left + 1, n);
+	EXPECT_EQ(-ENOSPC, ret);
+	EXPECT_EQ(0, __iommu_mappings_left(self->bench.iommu, &now));
+	EXPECT_EQ(0, now);
+
+	/* One that goes makes room for another. */
+	iommu_unmap(self->bench.iommu, &regions[0]);
+	EXPECT_EQ(0, try_map(self, self->vaddr, iova, SZ_4K));
+	ASSERT_EQ(0, __iommu_unmap_range(self->bench.iommu, iova, left * (u64)SZ_4K, NULL));
+	EXPECT_EQ(0, __iommu_mappings_left(self->bench.iommu, &now));
+	EXPECT_EQ(left, now);
+	free(regions);
 }
 
 TEST_PROGRAM(NEEDS_DEVICE | NEEDS_HUGEPAGES,

@@ -6,14 +6,16 @@
  * with gaps, and as many as the device has; one moved to another eventfd while the device fires.
  * And that INTx is masked when it has fired, until it is unmasked by ioctl, by config space or by
  * an eventfd as KVM's resampling does; that a mask does not outlive its type; that an INTx without
- * an eventfd is not lost for good. What is refused is the business of vfio_irq_uapi_test.
+ * an eventfd is not lost for good, nor one to which all of that was done at once. What is refused
+ * is the business of vfio_irq_uapi_test.
  *
- * Bug class: INTx handler races and leaks (CVE-2024-26812, 26810, 27437), resample lost on unmask,
+ * Bug class: INTx handler races and leaks (CVE-2024-26812, 26810), resample lost on unmask,
  * DisINTx left behind by a change of type (899649b7d4ea), vectors lost when SET_IRQS registers
  * again, exhaustion of the CPUs' vectors and of IRTEs.
  *
  * Needs a device bound to vfio-pci; what takes a real interrupt needs a driver for it.
  */
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@
 /* Of vectors where each is compared with each. */
 #define MAX_VECTORS 16
 #define ROUNDS 20
+#define MEDDLING_MS 500
 
 static u64 take(int eventfd)
 {
@@ -395,6 +398,89 @@ TEST_F(irq, an_intx_without_an_eventfd_is_masked_and_not_lost_for_good)
 		EXPECT_TRUE(intx_fires(device));
 		ASSERT_EQ(0, __vfio_pci_irq_unmask(device, index, 0));
 	}
+	vfio_pci_driver_stop(device);
+}
+
+/* What one thread does to INTx, over and over. */
+struct meddler {
+	pthread_t thread;
+	int (*meddle)(struct vfio_pci_device *device, int eventfd);
+	struct vfio_pci_device *device;
+	int eventfd;
+	bool stop;
+	int ret;
+};
+
+static int mask_and_unmask(struct vfio_pci_device *device, int eventfd)
+{
+	return __vfio_pci_irq_mask(device, VFIO_PCI_INTX_IRQ_INDEX, 0) ?:
+	       __vfio_pci_irq_unmask(device, VFIO_PCI_INTX_IRQ_INDEX, 0);
+}
+
+static int disable_and_enable(struct vfio_pci_device *device, int eventfd)
+{
+	vfio_pci_cmd_set(device, PCI_COMMAND_INTX_DISABLE);
+	vfio_pci_cmd_clear(device, PCI_COMMAND_INTX_DISABLE);
+	return 0;
+}
+
+static int take_and_give_eventfd(struct vfio_pci_device *device, int eventfd)
+{
+	return set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, -1) ?:
+	       set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, eventfd);
+}
+
+static void *meddle(void *arg)
+{
+	struct meddler *meddler = arg;
+
+	while (!meddler->ret && !__atomic_load_n(&meddler->stop, __ATOMIC_RELAXED))
+		meddler->ret = meddler->meddle(meddler->device, meddler->eventfd);
+	return NULL;
+}
+
+/*
+ * CVE-2024-26810 and 26812 were races of a mask, of DisINTx, of an eventfd that goes, and of
+ * the interrupt itself. Who comes first is chance; that INTx works as ever afterwards is not.
+ */
+TEST_F(irq, an_intx_is_as_ever_after_all_was_done_to_it_at_once)
+{
+	struct meddler meddlers[] = {
+		{ .meddle = mask_and_unmask },
+		{ .meddle = disable_and_enable },
+		{ .meddle = take_and_give_eventfd },
+	};
+	struct vfio_pci_device *device = self->device;
+	const u32 index = VFIO_PCI_INTX_IRQ_INDEX;
+	struct deadline deadline;
+	u32 raised = 0;
+
+	SKIP_IF_MISSING(test_intx_missing());
+	SKIP_IF_MISSING(start_driver(device, self->allocator, index));
+
+	for (struct meddler *m = meddlers; m < meddlers + ARRAY_SIZE(meddlers); m++) {
+		m->device = device;
+		m->eventfd = vfio_pci_irq_eventfd(device, index, 0);
+		ASSERT_EQ(0, pthread_create(&m->thread, NULL, meddle, m));
+	}
+	/* It is no error that it was masked just now, or that nobody masked it in time. */
+	for (deadline = deadline_after_ms(MEDDLING_MS); !deadline_expired(&deadline); )
+		raised += !__vfio_pci_driver_send_msi_vector(device, device->driver.msi);
+	for (struct meddler *m = meddlers; m < meddlers + ARRAY_SIZE(meddlers); m++) {
+		__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
+		ASSERT_EQ(0, pthread_join(m->thread, NULL));
+		EXPECT_EQ(0, m->ret);
+	}
+	EXPECT_LT(0, raised);
+
+	ASSERT_EQ(0, __vfio_pci_irq_unmask(device, index, 0));
+	deadline_settle_ms(1);
+	vfio_pci_irq_take(device, index, 0, 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(intx_fires(device));
+		ASSERT_EQ(0, __vfio_pci_irq_unmask(device, index, 0));
+	}
+	EXPECT_EQ(0, vfio_pci_irq_take(device, index, 0, 0));
 	vfio_pci_driver_stop(device);
 }
 

@@ -194,4 +194,13 @@ iova_t iommu_hva2iova(struct iommu *iommu, const void *vaddr);
  */
 struct iommu_iova_range *iommu_iova_ranges(struct iommu *iommu, u32 *nranges);
 
+/**
+ * __iommu_mappings_left() - How many more regions can be mapped (VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL).
+ * @iommu: the address space, with at least one device attached
+ * @left: receives their number, UINT32_MAX for no limit
+ *
+ * Return: 0, or -EOPNOTSUPP if the container does not say, or there is none, as in native iommufd.
+ */
+int __iommu_mappings_left(struct iommu *iommu, u32 *left);
+
 #endif /* LIBVFIO_IOMMU_H */

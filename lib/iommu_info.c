@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The IOVA ranges a container or an IOAS accepts: both uapis, one answer. */
+/* What a container or an IOAS says of itself: both uapis, one answer. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -117,4 +117,20 @@ struct iommu_iova_range *iommu_iova_ranges(struct iommu *iommu, u32 *nranges)
 	}
 
 	return ranges;
+}
+
+int __iommu_mappings_left(struct iommu *iommu, u32 *left)
+{
+	struct vfio_iommu_type1_info_dma_avail *cap;
+	struct vfio_iommu_type1_info *info;
+
+	if (iommu->iommufd >= 0)
+		return -EOPNOTSUPP;
+
+	info = container_info(iommu->container_fd);
+	cap = (void *)find_info_cap(info, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
+	if (cap)
+		*left = cap->avail;
+	free(info);
+	return cap ? 0 : -EOPNOTSUPP;
 }
