@@ -48,13 +48,20 @@ void guest_irq_counter_nmi_handler(struct ex_regs *regs)
 }
 
 /* Takes interrupts for a while: until the next one when halting, some time when spinning. */
-static void guest_wait(const struct irq_counter *counter)
+static void guest_wait(const struct irq_counter *counter, struct irq_counter_vcpu *vcpu)
 {
-	/* STI takes effect after the next instruction: no interrupt is lost before HLT. */
-	if (READ_ONCE(counter->wait) == IRQ_COUNTER_HALT)
+	switch (READ_ONCE(counter->wait)) {
+	case IRQ_COUNTER_HALT:
+		/* STI takes effect after the next instruction: no interrupt is lost before HLT. */
 		asm volatile("sti; hlt; cli" ::: "memory");
-	else
+		break;
+	case IRQ_COUNTER_HALT_MASKED:
+		asm volatile("hlt" ::: "memory");
+		WRITE_ONCE(vcpu->masked_halts, vcpu->masked_halts + 1);
+		break;
+	default:
 		asm volatile("sti; pause; cli" ::: "memory");
+	}
 }
 
 void guest_irq_counter(struct irq_counter *counter, u64 index)
@@ -72,7 +79,7 @@ void guest_irq_counter(struct irq_counter *counter, u64 index)
 
 	WRITE_ONCE(vcpu->ready, 1);
 	while (!READ_ONCE(counter->stop))
-		guest_wait(counter);
+		guest_wait(counter, vcpu);
 
 	GUEST_DONE();
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -81,20 +83,24 @@ void device_irqs_mark(struct device_irqs *irqs)
 		irqs->wakeups_before = delivery_wakeups();
 }
 
-void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
+int __device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
 {
 	irq->sent++;
 	switch (irqs->trigger) {
 	case IRQ_TRIGGER_DEVICE:
-		vfio_pci_driver_send_msi_vector(irqs->device, irq->device_vector);
-		break;
+		return __vfio_pci_driver_send_msi_vector(irqs->device, irq->device_vector);
 	case IRQ_TRIGGER_LOOPBACK:
-		vfio_pci_irq_trigger(irqs->device, irq->probe.index, irq->device_vector);
-		break;
-	case IRQ_TRIGGER_EVENTFD:
-		VFIO_ASSERT_EQ(eventfd_write(irq->line.eventfd, 1), 0);
-		break;
+		return __vfio_pci_irq_trigger(irqs->device, irq->probe.index, irq->device_vector);
+	default:
+		return eventfd_write(irq->line.eventfd, 1) ? -errno : 0;
 	}
+}
+
+void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq)
+{
+	int ret = __device_irqs_raise(irqs, irq);
+
+	VFIO_ASSERT_EQ(ret, 0, "cannot signal vector %u: %s", irq->device_vector, strerror(-ret));
 }
 
 void device_irqs_send(struct device_irqs *irqs, struct device_irq *irq)

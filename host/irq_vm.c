@@ -44,24 +44,50 @@ static void install_handlers(struct irq_vm *vm)
 		virt_pg_map(vm->kvm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
 }
 
-static void start_vcpus(struct irq_vm *vm)
+/* What the payload does first, done for it: until then KVM drops fixed interrupts. */
+static void enable_apics(struct irq_vm *vm)
 {
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		struct kvm_lapic_state apic;
+		u32 spiv;
+
+		vcpu_ioctl(vm->vcpus[i], KVM_GET_LAPIC, &apic);
+		memcpy(&spiv, &apic.regs[APIC_SPIV], sizeof(spiv));
+		spiv |= APIC_SPIV_APIC_ENABLED;
+		memcpy(&apic.regs[APIC_SPIV], &spiv, sizeof(spiv));
+		vcpu_ioctl(vm->vcpus[i], KVM_SET_LAPIC, &apic);
+	}
+}
+
+static void wait_all_blocked(struct irq_vm *vm)
+{
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		VFIO_ASSERT_TRUE(irq_vm_wait_blocked(vm, i, START_MS), "vCPU %u did not halt", i);
+}
+
+void irq_vm_start(struct irq_vm *vm)
+{
+	vm->config.held = false;
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		vcpu_thread_start(&vm->threads[i], vm->vcpus[i]);
 
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		VFIO_ASSERT_TRUE(wait_for(READ_ONCE(vm->counter->vcpus[i].ready), START_MS),
 				 "vCPU %u did not start", i);
-	if (vm->config.wait == IRQ_COUNTER_HALT)
-		irq_vm_halt(vm);
+	if (vm->config.wait != IRQ_COUNTER_SPIN)
+		wait_all_blocked(vm);
+}
+
+static void set_wait(struct irq_vm *vm, enum irq_counter_wait wait)
+{
+	vm->config.wait = wait;
+	WRITE_ONCE(vm->counter->wait, wait);
 }
 
 void irq_vm_halt(struct irq_vm *vm)
 {
-	vm->config.wait = IRQ_COUNTER_HALT;
-	WRITE_ONCE(vm->counter->wait, IRQ_COUNTER_HALT);
-	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
-		VFIO_ASSERT_TRUE(irq_vm_wait_blocked(vm, i, START_MS), "vCPU %u did not halt", i);
+	set_wait(vm, IRQ_COUNTER_HALT);
+	wait_all_blocked(vm);
 }
 
 struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
@@ -80,15 +106,16 @@ struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
 	gsi_routing_init(&vm->routing, vm->kvm);
 	install_handlers(vm);
 	share_counters(vm);
-	start_vcpus(vm);
+	if (config->held)
+		enable_apics(vm);
+	else
+		irq_vm_start(vm);
 
 	return vm;
 }
 
-/* A halted vCPU looks at the stop flag only when something wakes it. */
-static void wake_vcpu(struct irq_vm *vm, u32 vcpu)
+static void signal_msi(struct irq_vm *vm, struct msi_message message)
 {
-	struct msi_message message = msi_message_fixed(vcpu, IRQ_COUNTER_WAKE_VECTOR);
 	struct kvm_msi msi = {
 		.address_lo = (u32)message.address,
 		.address_hi = message.address >> 32,
@@ -98,18 +125,39 @@ static void wake_vcpu(struct irq_vm *vm, u32 vcpu)
 	__vm_ioctl(vm->kvm, KVM_SIGNAL_MSI, &msi);
 }
 
+void irq_vm_unmask(struct irq_vm *vm)
+{
+	/* An NMI just before the HLT would not end it. */
+	wait_all_blocked(vm);
+	set_wait(vm, IRQ_COUNTER_HALT);
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		signal_msi(vm, msi_message_nmi(i));
+}
+
+/* Brings the vCPUs, whatever they were doing, where all of them can be stopped in one way. */
+static void prepare_stop(struct irq_vm *vm)
+{
+	if (vm->config.held)
+		irq_vm_start(vm);
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		if (vm->threads[i].pause)
+			irq_vm_resume(vm, i);
+	}
+	if (vm->config.wait == IRQ_COUNTER_HALT_MASKED)
+		irq_vm_unmask(vm);
+}
+
 void irq_vm_destroy(struct irq_vm *vm)
 {
+	prepare_stop(vm);
 	if (irq_vm_while_masked(vm))
 		fprintf(stderr, "interrupts that QEMU delivered twice, recognised by IF=0: %llu\n",
 			(unsigned long long)irq_vm_while_masked(vm));
 
 	WRITE_ONCE(vm->counter->stop, 1);
-	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
-		if (vm->threads[i].pause)
-			irq_vm_resume(vm, i);
-		wake_vcpu(vm, i);
-	}
+	/* A halted vCPU looks at the stop flag only when something wakes it. */
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		signal_msi(vm, msi_message_fixed(i, IRQ_COUNTER_WAKE_VECTOR));
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
 		VFIO_ASSERT_TRUE(vcpu_thread_join(&vm->threads[i], STOP_MS),
 				 "vCPU %u does not stop", i);
@@ -188,6 +236,11 @@ bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
 	/* Eight words of 32 vectors, 16 bytes apart (SDM 3A, 11.8.4). */
 	memcpy(&word, &apic.regs[APIC_IRR + vector / 32 * 16], sizeof(word));
 	return word >> vector % 32 & 1;
+}
+
+u64 irq_vm_masked_halts(const struct irq_vm *vm, u32 vcpu)
+{
+	return READ_ONCE(vm->counter->vcpus[vcpu].masked_halts);
 }
 
 u64 irq_vm_while_masked(const struct irq_vm *vm)

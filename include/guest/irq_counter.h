@@ -20,6 +20,7 @@
 enum irq_counter_wait {
 	IRQ_COUNTER_SPIN,
 	IRQ_COUNTER_HALT,
+	IRQ_COUNTER_HALT_MASKED,	/* with IF=0: only an NMI ends it */
 };
 
 /**
@@ -30,6 +31,7 @@ enum irq_counter_wait {
  * @irqs: interrupts taken, by vector; NMIs under IRQ_COUNTER_NMI_VECTOR
  * @while_masked: maskable interrupts taken although RFLAGS.IF was 0, on any vector; a CPU never
  *	does that (SDM 3A, 6.8.1), but see host/irq_vm.h. Not part of @irqs.
+ * @masked_halts: HLTs with IF=0 that ended
  */
 struct irq_counter_vcpu {
 	struct irq_counter_vcpu *self;
@@ -37,12 +39,14 @@ struct irq_counter_vcpu {
 	u32 ready;
 	u64 irqs[IRQ_COUNTER_NR_VECTORS];
 	u64 while_masked;
+	u64 masked_halts;
 };
 
 /**
  * struct irq_counter - Written by the host, but for @vcpus.
  * @x2apic: 1 for x2APIC mode, 0 for xAPIC
- * @wait: enum irq_counter_wait; may change from spinning to halting at any time
+ * @wait: enum irq_counter_wait; may change from spinning to halting at any time, and to or from
+ *	IRQ_COUNTER_HALT_MASKED with an NMI that ends the HLT
  * @stop: 1 asks every vCPU to finish; one that halts needs IRQ_COUNTER_WAKE_VECTOR to notice
  * @nr_vcpus: entries of @vcpus
  * @vcpus: by index, which is also the APIC id

@@ -76,7 +76,12 @@ void device_irqs_begin(struct device_irqs *irqs);
 /** device_irqs_send() - Signal once; the interrupt goes where its line was routed last. */
 void device_irqs_send(struct device_irqs *irqs, struct device_irq *irq);
 
-/** device_irqs_raise() - Signal once; what to expect of it is the caller's. */
+/**
+ * __device_irqs_raise() - Signal once; what to expect of it is the caller's.
+ *
+ * Return: 0 or -errno, of a device that was reset or a vector that is disabled, e.g.
+ */
+int __device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq);
 void device_irqs_raise(struct device_irqs *irqs, struct device_irq *irq);
 
 /** device_irqs_mark() - Note what device_irqs_diagnose() compares with; all sent are counted. */

@@ -16,11 +16,14 @@ struct vcpu_thread;
  * @nr_vcpus: vCPUs, with APIC ids 0 to nr_vcpus - 1
  * @xapic: xAPIC mode rather than x2APIC
  * @wait: what the vCPUs do between interrupts
+ * @held: the vCPUs have not run before irq_vm_start(); their APICs are enabled by the host, so
+ *	that they take interrupts, as those of a VM that was migrated are
  */
 struct irq_vm_config {
 	u32 nr_vcpus;
 	bool xapic;
 	enum irq_counter_wait wait;
+	bool held;
 };
 
 /**
@@ -45,12 +48,22 @@ struct irq_vm {
  * irq_vm_create() - Make a VM and wait, bounded, until all its vCPUs take interrupts.
  * @config: what kind
  *
- * With IRQ_COUNTER_HALT every vCPU is seen blocked in KVM before this returns.
+ * Those that halt are all seen blocked in KVM before this returns.
  */
 struct irq_vm *irq_vm_create(const struct irq_vm_config *config);
 
+/** irq_vm_start() - Let the vCPUs of a VM that was made with config.held run, likewise. */
+void irq_vm_start(struct irq_vm *vm);
+
 /** irq_vm_halt() - Let vCPUs that spun halt between interrupts; all are blocked afterwards. */
 void irq_vm_halt(struct irq_vm *vm);
+
+/**
+ * irq_vm_unmask() - Let vCPUs that halt with IF=0 halt with IF=1 from now on.
+ *
+ * All of them must be blocked. Each is woken by an NMI, which it counts.
+ */
+void irq_vm_unmask(struct irq_vm *vm);
 
 /** irq_vm_destroy() - Stop the vCPUs, wait for their threads, free the VM. */
 void irq_vm_destroy(struct irq_vm *vm);
@@ -88,6 +101,9 @@ void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block);
 
 /** irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it. */
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector);
+
+/** irq_vm_masked_halts() - HLTs of vCPU @vcpu with IF=0 that have ended. */
+u64 irq_vm_masked_halts(const struct irq_vm *vm, u32 vcpu);
 
 /** irq_vm_while_masked() - Interrupts that any vCPU has taken with IF=0, see above. */
 u64 irq_vm_while_masked(const struct irq_vm *vm);
