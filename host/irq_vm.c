@@ -226,12 +226,15 @@ void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block)
 
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
 {
+	bool runs = !vm->config.held && !vm->threads[vcpu].pause;
 	struct kvm_lapic_state apic;
 	u32 word;
 
-	irq_vm_pause(vm, vcpu);
+	if (runs)
+		irq_vm_pause(vm, vcpu);
 	vcpu_ioctl(vm->vcpus[vcpu], KVM_GET_LAPIC, &apic);
-	irq_vm_resume(vm, vcpu);
+	if (runs)
+		irq_vm_resume(vm, vcpu);
 
 	/* Eight words of 32 vectors, 16 bytes apart (SDM 3A, 11.8.4). */
 	memcpy(&word, &apic.regs[APIC_IRR + vector / 32 * 16], sizeof(word));

@@ -99,7 +99,10 @@ void irq_vm_run_on(struct irq_vm *vm, u32 vcpu, u32 cpu);
  */
 void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block);
 
-/** irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it. */
+/**
+ * irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it,
+ * unless it does not run anyway.
+ */
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /** irq_vm_masked_halts() - HLTs of vCPU @vcpu with IF=0 that have ended. */
