@@ -346,11 +346,13 @@ TEST_F(lifetime, after_a_vm_died_under_fire_its_vector_is_free_for_the_next_one)
 
 static bool kernel_is_before(unsigned int major, unsigned int minor)
 {
-	unsigned int our_major, our_minor;
+	unsigned long our_major, our_minor;
 	struct utsname name;
+	char *end;
 
 	VFIO_ASSERT_EQ(uname(&name), 0);
-	VFIO_ASSERT_EQ(sscanf(name.release, "%u.%u", &our_major, &our_minor), 2);
+	our_major = strtoul(name.release, &end, 10);
+	our_minor = strtoul(end + 1, NULL, 10);
 	return our_major < major || (our_major == major && our_minor < minor);
 }
 
