@@ -11,7 +11,6 @@
  *
  * Needs /dev/kvm and a device bound to vfio-pci that a driver of ours can make send MSIs.
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -21,8 +20,8 @@
 
 #include <host/kvm_compat.h>
 #include <libvfio/deadline.h>
-#include <libvfio/proc_interrupts.h>
 #include <tests/harness.h>
+#include <tests/host_cpus.h>
 #include <tests/irq_device.h>
 #include <tests/irq_phase.h>
 
@@ -40,7 +39,6 @@ struct wakeup {
 	struct device_irqs irqs;
 	struct device_irq *irq;
 	struct irq_line *line;
-	cpu_set_t cpus;
 };
 
 /* Return: NULL, or why the case has to be skipped. */
@@ -49,7 +47,6 @@ static const char *set_up(struct wakeup *self, enum irq_trigger trigger,
 {
 	const char *missing = NULL;
 
-	VFIO_ASSERT_EQ(sched_getaffinity(0, sizeof(self->cpus), &self->cpus), 0);
 	self->irqs.trigger = trigger;
 	if (trigger != IRQ_TRIGGER_EVENTFD)
 		missing = irq_device_open(&self->device, test_iommu_mode());
@@ -67,16 +64,6 @@ static void tear_down(struct wakeup *self)
 {
 	device_irqs_disconnect(&self->irqs);
 	irq_device_close(&self->device);
-}
-
-/* The @nth of the CPUs that this process may use, from 0 on and over again. */
-static u32 nth_cpu(const struct wakeup *self, u32 nth)
-{
-	u32 cpu = 0;
-
-	for (nth %= CPU_COUNT(&self->cpus); !CPU_ISSET(cpu, &self->cpus) || nth--; cpu++)
-		;
-	return cpu;
 }
 
 static u64 now_ns(void)
@@ -208,14 +195,14 @@ TEST_F(halted, a_vcpu_whose_thread_moved_while_it_slept_is_woken)
 {
 	static const struct irq_phase moved = { .name = "thread moved while halted" };
 
-	if (CPU_COUNT(&self->wakeup.cpus) < 2)
+	if (host_cpus_nth(1) == host_cpus_nth(0))
 		SKIP(return, "there is no second CPU to move to");
 
 	irq_line_route(self->line, 0, 0x71);
 	device_irqs_begin(self->irqs);
 	for (u32 i = 0; i < NR_SIGNALS; i++) {
 		irq_phase_wait_idle(self->irqs);
-		irq_vm_run_on(self->irqs->vm, 0, nth_cpu(&self->wakeup, i));
+		irq_vm_run_on(self->irqs->vm, 0, host_cpus_nth(i));
 		ASSERT_EQ(0, irq_phase_send(self->irqs, &moved));
 	}
 	ASSERT_EQ(0, irq_phase_conclude(self->irqs, &moved));
@@ -304,15 +291,13 @@ TEST_F(halted, an_interrupt_at_any_moment_of_the_halt_wakes_the_vcpu)
 TEST_F(halted, an_interrupt_on_the_cpu_of_its_vcpu_wakes_it_at_any_moment)
 {
 	static const struct irq_phase pinned = { .name = "swept, irq and vCPU on one CPU" };
-	u32 nr = min(2, CPU_COUNT(&self->wakeup.cpus));
 
 	irq_line_route(self->line, 0, 0x91);
-	for (u32 i = 0; i < nr; i++) {
-		u32 cpu = nth_cpu(&self->wakeup, i);
+	for (u32 i = 0; i < 2; i++) {
+		u32 cpu = host_cpus_nth(i);
 
-		if (variant->trigger == IRQ_TRIGGER_DEVICE) {
-			ASSERT_EQ(0, irq_set_affinity(self->wakeup.irq->probe.host_irq, cpu));
-		}
+		if (variant->trigger == IRQ_TRIGGER_DEVICE)
+			host_cpus_steer_irq(self->wakeup.irq->probe.host_irq, cpu);
 		irq_vm_run_on(self->irqs->vm, 0, cpu);
 		ASSERT_EQ(0, sweep(self->irqs, &pinned));
 	}
@@ -518,7 +503,7 @@ TEST_F(absent, each_of_many_vcpus_on_one_cpu_gets_its_own)
 
 	SKIP_IF_MISSING(connect(self, variant, config, NR_CROWD));
 	for (u32 vcpu = 0; vcpu < NR_CROWD; vcpu++)
-		irq_vm_run_on(irqs->vm, vcpu, nth_cpu(&self->wakeup, 1));
+		irq_vm_run_on(irqs->vm, vcpu, host_cpus_nth(1));
 
 	device_irqs_begin(irqs);
 	for (u32 round = 0; round < NR_CROWD && !differences; round++) {
