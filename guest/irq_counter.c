@@ -25,6 +25,45 @@ static void guest_count(struct irq_counter_vcpu *vcpu, u64 vector)
 	WRITE_ONCE(vcpu->irqs[vector], vcpu->irqs[vector] + 1);
 }
 
+static void guest_write_apic(const struct irq_counter_vcpu *vcpu, u32 reg, u32 value)
+{
+	if (vcpu->x2apic)
+		wrmsr(APIC_BASE_MSR + (reg >> 4), value);
+	else
+		xapic_write_reg(reg, value);
+}
+
+/* Stays in service, open to what has a higher priority. */
+static void guest_hold(const struct irq_counter_vcpu *vcpu, u64 vector)
+{
+	while (READ_ONCE(vcpu->hold) == vector)
+		asm volatile("sti; pause; cli" ::: "memory");
+}
+
+static void guest_obey(struct irq_counter_vcpu *vcpu)
+{
+	u64 value = READ_ONCE(vcpu->order_value);
+
+	switch (READ_ONCE(vcpu->order)) {
+	case IRQ_COUNTER_NO_ORDER:
+		return;
+	case IRQ_COUNTER_WRITE_APIC:
+		guest_write_apic(vcpu, READ_ONCE(vcpu->order_register), value);
+		break;
+	case IRQ_COUNTER_WRITE_CR8:
+		asm volatile("mov %0, %%cr8" :: "r"(value) : "memory");
+		break;
+	case IRQ_COUNTER_SET_X2APIC:
+		vcpu->x2apic = value;
+		if (value)
+			x2apic_enable();
+		else
+			xapic_enable();
+		break;
+	}
+	WRITE_ONCE(vcpu->order, IRQ_COUNTER_NO_ORDER);
+}
+
 void guest_irq_counter_handler(struct ex_regs *regs)
 {
 	struct irq_counter_vcpu *vcpu = guest_this_vcpu();
@@ -36,10 +75,8 @@ void guest_irq_counter_handler(struct ex_regs *regs)
 	}
 
 	guest_count(vcpu, regs->vector);
-	if (vcpu->x2apic)
-		wrmsr(APIC_BASE_MSR + (APIC_EOI >> 4), 0);
-	else
-		xapic_write_reg(APIC_EOI, 0);
+	guest_hold(vcpu, regs->vector);
+	guest_write_apic(vcpu, APIC_EOI, 0);
 }
 
 void guest_irq_counter_nmi_handler(struct ex_regs *regs)
@@ -78,8 +115,10 @@ void guest_irq_counter(struct irq_counter *counter, u64 index)
 		xapic_enable();
 
 	WRITE_ONCE(vcpu->ready, 1);
-	while (!READ_ONCE(counter->stop))
+	while (!READ_ONCE(counter->stop)) {
+		guest_obey(vcpu);
 		guest_wait(counter, vcpu);
+	}
 
 	GUEST_DONE();
 }

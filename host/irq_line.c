@@ -15,11 +15,13 @@ void irq_line_disconnect(struct irq_line *line)
 
 void irq_line_route(struct irq_line *line, u32 vcpu, u8 vector)
 {
+	u32 apic_id = irq_vm_apic_id(line->vm, vcpu);
+
 	line->vcpu = vcpu;
 	line->vector = vector;
 	irq_line_route_message(line, vector == IRQ_COUNTER_NMI_VECTOR ?
-					     msi_message_nmi(vcpu) :
-					     msi_message_fixed(vcpu, vector));
+					     msi_message_nmi(apic_id) :
+					     msi_message_fixed(apic_id, vector));
 }
 
 void irq_line_route_message(struct irq_line *line, struct msi_message message)

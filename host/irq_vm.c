@@ -90,8 +90,19 @@ void irq_vm_halt(struct irq_vm *vm)
 	wait_all_blocked(vm);
 }
 
+static void add_vcpus(struct irq_vm *vm)
+{
+	const u32 *ids = vm->config.apic_ids;
+
+	vm->kvm = vm_create(vm->config.nr_vcpus);
+	/* The id of a vCPU is that of its APIC. */
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		vm->vcpus[i] = vm_vcpu_add(vm->kvm, ids ? ids[i] : i, guest_irq_counter);
+}
+
 struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
 {
+	u64 quirk = config->broadcast_quirk ? 0 : KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
 	struct irq_vm *vm = calloc(1, sizeof(*vm));
 
 	VFIO_ASSERT_NOT_NULL(vm);
@@ -100,9 +111,8 @@ struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
 	vm->threads = calloc(config->nr_vcpus, sizeof(vm->threads[0]));
 	VFIO_ASSERT_TRUE(vm->vcpus && vm->threads);
 
-	vm->kvm = vm_create_with_vcpus(config->nr_vcpus, guest_irq_counter, vm->vcpus);
-	vm_enable_cap(vm->kvm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS |
-						   KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+	add_vcpus(vm);
+	vm_enable_cap(vm->kvm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS | quirk);
 	gsi_routing_init(&vm->routing, vm->kvm);
 	install_handlers(vm);
 	share_counters(vm);
@@ -131,7 +141,7 @@ void irq_vm_unmask(struct irq_vm *vm)
 	wait_all_blocked(vm);
 	set_wait(vm, IRQ_COUNTER_HALT);
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
-		signal_msi(vm, msi_message_nmi(i));
+		signal_msi(vm, msi_message_nmi(irq_vm_apic_id(vm, i)));
 }
 
 /* Brings the vCPUs, whatever they were doing, where all of them can be stopped in one way. */
@@ -157,7 +167,7 @@ void irq_vm_destroy(struct irq_vm *vm)
 	WRITE_ONCE(vm->counter->stop, 1);
 	/* A halted vCPU looks at the stop flag only when something wakes it. */
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
-		signal_msi(vm, msi_message_fixed(i, IRQ_COUNTER_WAKE_VECTOR));
+		signal_msi(vm, msi_message_fixed(irq_vm_apic_id(vm, i), IRQ_COUNTER_WAKE_VECTOR));
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
 		VFIO_ASSERT_TRUE(vcpu_thread_join(&vm->threads[i], STOP_MS),
 				 "vCPU %u does not stop", i);
@@ -169,6 +179,11 @@ void irq_vm_destroy(struct irq_vm *vm)
 	free(vm->threads);
 	free(vm->vcpus);
 	free(vm);
+}
+
+u32 irq_vm_apic_id(const struct irq_vm *vm, u32 vcpu)
+{
+	return vm->vcpus[vcpu]->id;
 }
 
 u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector)
@@ -222,6 +237,55 @@ void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block)
 	irq_vm_pause(vm, vcpu);
 	vcpu_guest_debug_set(vm->vcpus[vcpu], &debug);
 	irq_vm_resume(vm, vcpu);
+}
+
+/* A vCPU that sleeps goes on behind its HLT; it may have looked for orders just before. */
+static bool obeyed(struct irq_vm *vm, u32 vcpu)
+{
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	if (READ_ONCE(vm->counter->vcpus[vcpu].order) && irq_vm_is_blocked(vm, vcpu)) {
+		irq_vm_pause(vm, vcpu);
+		vcpu_mp_state_set(vm->vcpus[vcpu], &runnable);
+		irq_vm_resume(vm, vcpu);
+	}
+	return !READ_ONCE(vm->counter->vcpus[vcpu].order);
+}
+
+static void order(struct irq_vm *vm, u32 vcpu, enum irq_counter_order order, u32 reg, u32 value)
+{
+	struct irq_counter_vcpu *guest = &vm->counter->vcpus[vcpu];
+
+	WRITE_ONCE(guest->order_register, reg);
+	WRITE_ONCE(guest->order_value, value);
+	WRITE_ONCE(guest->order, order);
+	VFIO_ASSERT_TRUE(wait_for(obeyed(vm, vcpu), STOP_MS), "vCPU %u does not obey", vcpu);
+}
+
+void irq_vm_write_apic(struct irq_vm *vm, u32 vcpu, u32 reg, u32 value)
+{
+	order(vm, vcpu, IRQ_COUNTER_WRITE_APIC, reg, value);
+}
+
+void irq_vm_write_cr8(struct irq_vm *vm, u32 vcpu, u32 priority)
+{
+	order(vm, vcpu, IRQ_COUNTER_WRITE_CR8, 0, priority);
+}
+
+void irq_vm_set_x2apic(struct irq_vm *vm, u32 vcpu, bool x2apic)
+{
+	order(vm, vcpu, IRQ_COUNTER_SET_X2APIC, 0, x2apic);
+}
+
+void irq_vm_sync(struct irq_vm *vm)
+{
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		order(vm, i, IRQ_COUNTER_NOTHING, 0, 0);
+}
+
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector)
+{
+	WRITE_ONCE(vm->counter->vcpus[vcpu].hold, vector);
 }
 
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)

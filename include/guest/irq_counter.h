@@ -2,7 +2,8 @@
 /*
  * What host and guest share of the payload irq_counter: plain memory, written by one side each.
  * The guest counts every interrupt it takes, by vCPU and vector, so that duplicates and strays
- * show as well as losses.
+ * show as well as losses. Between two interrupts a vCPU obeys an order of the host's, so that a
+ * test can have the guest itself write to its local APIC.
  */
 #ifndef GUEST_IRQ_COUNTER_H
 #define GUEST_IRQ_COUNTER_H
@@ -23,8 +24,17 @@ enum irq_counter_wait {
 	IRQ_COUNTER_HALT_MASKED,	/* with IF=0: only an NMI ends it */
 };
 
+/* What the host can order a vCPU to do. */
+enum irq_counter_order {
+	IRQ_COUNTER_NO_ORDER,
+	IRQ_COUNTER_NOTHING,		/* but notice the order */
+	IRQ_COUNTER_WRITE_APIC,		/* register, value; by MMIO or MSR, as the mode is */
+	IRQ_COUNTER_WRITE_CR8,		/* -, value: the TPR's bits 7:4 */
+	IRQ_COUNTER_SET_X2APIC,		/* -, value: 1 for x2APIC, 0 for xAPIC, through disabled */
+};
+
 /**
- * struct irq_counter_vcpu - Written by one vCPU.
+ * struct irq_counter_vcpu - Written by one vCPU, but for @hold and the order.
  * @self: guest address of this very structure, where GS points to
  * @x2apic: copy of the mode for the interrupt handler
  * @ready: 1 once the vCPU takes interrupts
@@ -32,6 +42,10 @@ enum irq_counter_wait {
  * @while_masked: maskable interrupts taken although RFLAGS.IF was 0, on any vector; a CPU never
  *	does that (SDM 3A, 6.8.1), but see host/irq_vm.h. Not part of @irqs.
  * @masked_halts: HLTs with IF=0 that ended
+ * @hold: as long as it is a vector, its handler does not end: counted, no EOI, IF=1
+ * @order: enum irq_counter_order; written last by the host, 0 again when it is done
+ * @order_register: of the local APIC, by its xAPIC offset
+ * @order_value: what to write
  */
 struct irq_counter_vcpu {
 	struct irq_counter_vcpu *self;
@@ -40,6 +54,10 @@ struct irq_counter_vcpu {
 	u64 irqs[IRQ_COUNTER_NR_VECTORS];
 	u64 while_masked;
 	u64 masked_halts;
+	u32 hold;
+	u32 order;
+	u32 order_register;
+	u32 order_value;
 };
 
 /**
@@ -49,7 +67,7 @@ struct irq_counter_vcpu {
  *	IRQ_COUNTER_HALT_MASKED with an NMI that ends the HLT
  * @stop: 1 asks every vCPU to finish; one that halts needs IRQ_COUNTER_WAKE_VECTOR to notice
  * @nr_vcpus: entries of @vcpus
- * @vcpus: by index, which is also the APIC id
+ * @vcpus: by index
  */
 struct irq_counter {
 	u32 x2apic;

@@ -13,17 +13,22 @@ struct vcpu_thread;
 
 /**
  * struct irq_vm_config - What kind of VM to make.
- * @nr_vcpus: vCPUs, with APIC ids 0 to nr_vcpus - 1
+ * @nr_vcpus: vCPUs
  * @xapic: xAPIC mode rather than x2APIC
  * @wait: what the vCPUs do between interrupts
  * @held: the vCPUs have not run before irq_vm_start(); their APICs are enabled by the host, so
  *	that they take interrupts, as those of a VM that was migrated are
+ * @apic_ids: one for each vCPU, read by irq_vm_create() only; NULL for 0 to nr_vcpus - 1
+ * @broadcast_quirk: take a message to 0xff for a broadcast also in x2APIC mode, where it is an id
+ *	(without KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
  */
 struct irq_vm_config {
 	u32 nr_vcpus;
 	bool xapic;
 	enum irq_counter_wait wait;
 	bool held;
+	const u32 *apic_ids;
+	bool broadcast_quirk;
 };
 
 /**
@@ -68,6 +73,9 @@ void irq_vm_unmask(struct irq_vm *vm);
 /** irq_vm_destroy() - Stop the vCPUs, wait for their threads, free the VM. */
 void irq_vm_destroy(struct irq_vm *vm);
 
+/** irq_vm_apic_id() - The APIC id that vCPU @vcpu was made with. */
+u32 irq_vm_apic_id(const struct irq_vm *vm, u32 vcpu);
+
 /** irq_vm_count() - Interrupts that vCPU @vcpu has taken on @vector. */
 u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector);
 
@@ -98,6 +106,30 @@ void irq_vm_run_on(struct irq_vm *vm, u32 vcpu, u32 cpu);
  * notices before it enters the guest the next time; one that sleeps is not woken for it.
  */
 void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block);
+
+/**
+ * irq_vm_write_apic() - Have the guest on vCPU @vcpu write to its local APIC.
+ * @vm: the VM
+ * @vcpu: the vCPU, not in a handler that is held
+ * @reg: offset in xAPIC mode (SDM 3A, 11.4.1), also in x2APIC mode
+ * @value: what to write
+ *
+ * Done when it returns. No interrupt is needed for it, also where the vCPU sleeps: its thread is
+ * taken out of KVM_RUN and the vCPU made runnable.
+ */
+void irq_vm_write_apic(struct irq_vm *vm, u32 vcpu, u32 reg, u32 value);
+
+/** irq_vm_write_cr8() - The same with CR8: hold back vectors below 16 * (@priority + 1). */
+void irq_vm_write_cr8(struct irq_vm *vm, u32 vcpu, u32 priority);
+
+/** irq_vm_set_x2apic() - Switch vCPU @vcpu of a VM made with xAPIC to x2APIC, or back. */
+void irq_vm_set_x2apic(struct irq_vm *vm, u32 vcpu, bool x2apic);
+
+/** irq_vm_sync() - Have each vCPU enter the guest, so that it has noticed what went before. */
+void irq_vm_sync(struct irq_vm *vm);
+
+/** irq_vm_hold() - Let the handler of @vector on vCPU @vcpu not end, or with 0 end at last. */
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /**
  * irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it,

@@ -24,8 +24,9 @@ struct msi_message {
 struct msi_message msi_message_fixed(u32 apic_id, u8 vector);
 
 /**
- * msi_message_logical() - A fixed message to a set of vCPUs in x2APIC mode.
- * @destinations: logical x2APIC id: bits 31:16 cluster, 15:0 one for each member (SDM 3A, 11.12.10)
+ * msi_message_logical() - A fixed message to a set of vCPUs.
+ * @destinations: in x2APIC mode bits 31:16 cluster, 15:0 one for each member (SDM 3A, 11.12.10);
+ *	in xAPIC mode 8 bits that are compared with the LDR, as the DFR says (11.6.2.2)
  * @vector: guest vector
  */
 struct msi_message msi_message_logical(u32 destinations, u8 vector);
@@ -36,6 +37,16 @@ struct msi_message msi_message_logical(u32 destinations, u8 vector);
  * @vector: guest vector
  */
 struct msi_message msi_message_lowest_priority(u32 destinations, u8 vector);
+
+/** msi_message_with_hint() - @message with RH=1: a logical one is to reach one of its set. */
+struct msi_message msi_message_with_hint(struct msi_message message);
+
+/**
+ * msi_message_of_mode() - A message without a vector.
+ * @apic_id: 32-bit destination
+ * @delivery_mode: APIC_DM_SMI, _NMI, _INIT or _EXTINT of <apic.h>
+ */
+struct msi_message msi_message_of_mode(u32 apic_id, u32 delivery_mode);
 
 /**
  * msi_message_nmi() - A message that raises an NMI at one APIC.

@@ -74,6 +74,14 @@ TEST(a_logical_destination_is_marked_as_such)
 	EXPECT_EQ(0xfee01004, msi_message_lowest_priority(1, 0x55).address);
 }
 
+TEST(a_hint_and_a_delivery_mode_change_nothing_else)
+{
+	EXPECT_EQ(0xfee0100c, msi_message_with_hint(msi_message_logical(1, 0x55)).address);
+	EXPECT_EQ(0x55, msi_message_with_hint(msi_message_logical(1, 0x55)).data);
+	EXPECT_EQ(0xfee03000, msi_message_of_mode(3, 0x500).address);
+	EXPECT_EQ(0x500, msi_message_of_mode(3, 0x500).data);
+}
+
 TEST(kernel_parameters_that_rule_posting_out_are_found)
 {
 	EXPECT_NE(NULL, delivery_posting_forbidden("a intremap=nosid,nopost b\n"));
