@@ -568,6 +568,16 @@ static u32 send_to_each_in_any_way(struct device_irqs *irqs)
 	return mistakes ?: irq_expectation_settle(&irqs->expectation);
 }
 
+static bool is_x2apic(struct irq_vm *vm, u32 vcpu)
+{
+	struct kvm_sregs sregs;
+
+	irq_vm_pause(vm, vcpu);
+	vcpu_sregs_get(vm->vcpus[vcpu], &sregs);
+	irq_vm_resume(vm, vcpu);
+	return sregs.apic_base & MSR_IA32_APICBASE_EXTD;
+}
+
 static u32 check_modes(struct device_irqs *irqs)
 {
 	static const struct { u32 vcpu; bool x2apic; } switches[] = {
@@ -578,6 +588,10 @@ static u32 check_modes(struct device_irqs *irqs)
 	for (u32 i = 0; i < ARRAY_SIZE(switches) && !mistakes; i++) {
 		irq_vm_set_x2apic(irqs->vm, switches[i].vcpu, switches[i].x2apic);
 		irq_vm_sync(irqs->vm);
+		if (is_x2apic(irqs->vm, switches[i].vcpu) != switches[i].x2apic) {
+			test_report("vCPU %u has not switched", switches[i].vcpu);
+			return 1;
+		}
 		mistakes = i % 2 ? send_to_each(irqs) : send_to_each_in_any_way(irqs);
 	}
 	return mistakes;
