@@ -288,11 +288,11 @@ void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector)
 	WRITE_ONCE(vm->counter->vcpus[vcpu].hold, vector);
 }
 
-bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
+u32 irq_vm_read_apic(struct irq_vm *vm, u32 vcpu, u32 reg)
 {
 	bool runs = !vm->config.held && !vm->threads[vcpu].pause;
 	struct kvm_lapic_state apic;
-	u32 word;
+	u32 value;
 
 	if (runs)
 		irq_vm_pause(vm, vcpu);
@@ -300,9 +300,14 @@ bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
 	if (runs)
 		irq_vm_resume(vm, vcpu);
 
+	memcpy(&value, &apic.regs[reg], sizeof(value));
+	return value;
+}
+
+bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
+{
 	/* Eight words of 32 vectors, 16 bytes apart (SDM 3A, 11.8.4). */
-	memcpy(&word, &apic.regs[APIC_IRR + vector / 32 * 16], sizeof(word));
-	return word >> vector % 32 & 1;
+	return irq_vm_read_apic(vm, vcpu, APIC_IRR + vector / 32 * 16) >> vector % 32 & 1;
 }
 
 u64 irq_vm_masked_halts(const struct irq_vm *vm, u32 vcpu)

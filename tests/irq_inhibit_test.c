@@ -20,6 +20,7 @@
 
 #include <linux/kernel.h>
 
+#include <apic.h>
 #include <host/apicv_inhibit.h>
 #include <libvfio/deadline.h>
 #include <tests/harness.h>
@@ -32,6 +33,8 @@
 #define NR_MSIS 3
 #define NR_STORM 40
 #define VECTOR 0x61
+/* SDM 3A, table 11-1; kvm_util does not have it yet. */
+#define XAPIC_ISR 0x100
 #define FIRST_GSI GSI_ROUTING_FIRST_MSI
 /* Of the lines that this process signals. */
 #define BESIDE_GSI (FIRST_GSI + DEVICE_IRQS_MAX)
@@ -288,11 +291,25 @@ static u32 raise_in_vain(struct device_irqs *irqs)
 	return irq_expectation_settle(&irqs->expectation);
 }
 
+/* A register of the local APIC that has a bit for each vector. */
+static bool has_vector(struct irq_vm *vm, u32 reg)
+{
+	return irq_vm_read_apic(vm, 0, reg + VECTOR / 32 * 16) >> VECTOR % 32 & 1;
+}
+
 static u32 wait_for_the_late_one(struct device_irqs *irqs)
 {
+	struct irq_vm *vm = irqs->vm;
+
 	irqs->expectation.irqs[0][VECTOR]++;
-	return irq_expectation_wait(&irqs->expectation, IRQ_MS) ?:
-	       irq_expectation_settle(&irqs->expectation);
+	if (!irq_expectation_wait(&irqs->expectation, IRQ_MS))
+		return irq_expectation_settle(&irqs->expectation);
+
+	test_report("late: in the IRR %d, in the ISR %d, TPR %#x, PPR %#x, vCPU %s",
+		    has_vector(vm, APIC_IRR), has_vector(vm, XAPIC_ISR),
+		    irq_vm_read_apic(vm, 0, APIC_TASKPRI), irq_vm_read_apic(vm, 0, APIC_PROCPRI),
+		    irq_vm_is_blocked(vm, 0) ? "sleeps" : "runs");
+	return 1;
 }
 
 /* Begins or ends to inhibit APICv, and sees that vCPU 0 has noticed, also in a handler. */

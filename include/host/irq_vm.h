@@ -132,9 +132,12 @@ void irq_vm_sync(struct irq_vm *vm);
 void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /**
- * irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it,
- * unless it does not run anyway.
+ * irq_vm_read_apic() - A register of vCPU @vcpu, which is paused for it unless it does not run
+ * anyway; @reg as for writing.
  */
+u32 irq_vm_read_apic(struct irq_vm *vm, u32 vcpu, u32 reg);
+
+/** irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, likewise. */
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /** irq_vm_masked_halts() - HLTs of vCPU @vcpu with IF=0 that have ended. */
