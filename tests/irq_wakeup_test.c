@@ -264,7 +264,7 @@ static u32 sweep(struct device_irqs *irqs, const struct irq_phase *phase)
 		u64 delay = span * step / NR_STEPS, at = now_ns() + delay;
 
 		while (now_ns() < at)
-			;
+			__builtin_ia32_pause();
 		device_irqs_send(irqs, &irqs->irqs[0]);
 		if (!wait_keenly(irqs->vm, line, ++counted)) {
 			report_lost(irqs, phase->name, delay);
