@@ -36,6 +36,8 @@ void guest_irq_counter_handler(struct ex_regs *regs)
 	}
 
 	guest_count(vcpu, regs->vector);
+	while (READ_ONCE(vcpu->hold) == regs->vector)
+		asm volatile("pause");
 	if (vcpu->x2apic)
 		wrmsr(APIC_BASE_MSR + (APIC_EOI >> 4), 0);
 	else
@@ -57,7 +59,7 @@ static void guest_wait(const struct irq_counter *counter)
 		asm volatile("sti; pause; cli" ::: "memory");
 }
 
-void guest_irq_counter(struct irq_counter *counter, u64 index)
+struct irq_counter_vcpu *guest_irq_counter_begin(struct irq_counter *counter, u64 index)
 {
 	struct irq_counter_vcpu *vcpu = &counter->vcpus[index];
 
@@ -71,6 +73,12 @@ void guest_irq_counter(struct irq_counter *counter, u64 index)
 		xapic_enable();
 
 	WRITE_ONCE(vcpu->ready, 1);
+	return vcpu;
+}
+
+void guest_irq_counter(struct irq_counter *counter, u64 index)
+{
+	guest_irq_counter_begin(counter, index);
 	while (!READ_ONCE(counter->stop))
 		guest_wait(counter);
 

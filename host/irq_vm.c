@@ -74,7 +74,8 @@ struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
 	vm->threads = calloc(config->nr_vcpus, sizeof(vm->threads[0]));
 	VFIO_ASSERT_TRUE(vm->vcpus && vm->threads);
 
-	vm->kvm = vm_create_with_vcpus(config->nr_vcpus, guest_irq_counter, vm->vcpus);
+	vm->kvm = vm_create_with_vcpus(config->nr_vcpus, config->payload ?: guest_irq_counter,
+				       vm->vcpus);
 	vm_enable_cap(vm->kvm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS |
 						   KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
 	gsi_routing_init(&vm->routing, vm->kvm);
@@ -106,6 +107,7 @@ void irq_vm_destroy(struct irq_vm *vm)
 
 	WRITE_ONCE(vm->counter->stop, 1);
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		irq_vm_hold(vm, i, 0);
 		if (vm->threads[i].pause)
 			irq_vm_resume(vm, i);
 		wake_vcpu(vm, i);
@@ -128,6 +130,11 @@ u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector)
 	return READ_ONCE(vm->counter->vcpus[vcpu].irqs[vector]);
 }
 
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector)
+{
+	WRITE_ONCE(vm->counter->vcpus[vcpu].hold, vector);
+}
+
 bool irq_vm_is_blocked(const struct irq_vm *vm, u32 vcpu)
 {
 	return vcpu_stat_read(&vm->threads[vcpu].blocking) == 1;
@@ -141,6 +148,13 @@ bool irq_vm_wait_blocked(const struct irq_vm *vm, u32 vcpu, u64 ms)
 u64 irq_vm_exits(const struct irq_vm *vm, u32 vcpu)
 {
 	return vcpu_stat_read(&vm->threads[vcpu].exits);
+}
+
+u64 irq_vm_stat(const struct irq_vm *vm, u32 vcpu, const char *name)
+{
+	struct vcpu_stat stat = vcpu_stat_find(vm->threads[vcpu].stats_fd, name);
+
+	return vcpu_stat_read(&stat);
 }
 
 void irq_vm_pause(struct irq_vm *vm, u32 vcpu)
@@ -178,12 +192,15 @@ void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block)
 
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector)
 {
+	bool paused = vm->threads[vcpu].pause;
 	struct kvm_lapic_state apic;
 	u32 word;
 
-	irq_vm_pause(vm, vcpu);
+	if (!paused)
+		irq_vm_pause(vm, vcpu);
 	vcpu_ioctl(vm->vcpus[vcpu], KVM_GET_LAPIC, &apic);
-	irq_vm_resume(vm, vcpu);
+	if (!paused)
+		irq_vm_resume(vm, vcpu);
 
 	/* Eight words of 32 vectors, 16 bytes apart (SDM 3A, 11.8.4). */
 	memcpy(&word, &apic.regs[APIC_IRR + vector / 32 * 16], sizeof(word));

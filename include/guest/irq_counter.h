@@ -30,6 +30,7 @@ enum irq_counter_wait {
  * @irqs: interrupts taken, by vector; NMIs under IRQ_COUNTER_NMI_VECTOR
  * @while_masked: maskable interrupts taken although RFLAGS.IF was 0, on any vector; a CPU never
  *	does that (SDM 3A, 6.8.1), but see host/irq_vm.h. Not part of @irqs.
+ * @hold: written by the host; as long as it is a vector, its handler does not end: counted, no EOI
  */
 struct irq_counter_vcpu {
 	struct irq_counter_vcpu *self;
@@ -37,6 +38,7 @@ struct irq_counter_vcpu {
 	u32 ready;
 	u64 irqs[IRQ_COUNTER_NR_VECTORS];
 	u64 while_masked;
+	u32 hold;
 };
 
 /**
@@ -57,6 +59,8 @@ struct irq_counter {
 
 struct ex_regs;
 
+/* Makes the vCPU one that counts its interrupts, from the next STI on. */
+struct irq_counter_vcpu *guest_irq_counter_begin(struct irq_counter *counter, u64 index);
 void guest_irq_counter(struct irq_counter *counter, u64 index);
 void guest_irq_counter_handler(struct ex_regs *regs);
 void guest_irq_counter_nmi_handler(struct ex_regs *regs);

@@ -16,11 +16,13 @@ struct vcpu_thread;
  * @nr_vcpus: vCPUs, with APIC ids 0 to nr_vcpus - 1
  * @xapic: xAPIC mode rather than x2APIC
  * @wait: what the vCPUs do between interrupts
+ * @payload: what they run, NULL for guest_irq_counter(); it begins with guest_irq_counter_begin()
  */
 struct irq_vm_config {
 	u32 nr_vcpus;
 	bool xapic;
 	enum irq_counter_wait wait;
+	void (*payload)(struct irq_counter *counter, u64 index);
 };
 
 /**
@@ -58,6 +60,13 @@ void irq_vm_destroy(struct irq_vm *vm);
 /** irq_vm_count() - Interrupts that vCPU @vcpu has taken on @vector. */
 u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector);
 
+/**
+ * irq_vm_hold() - Keep vCPU @vcpu from sending the EOI of @vector: in service it stays.
+ *
+ * To be undone with @vector 0, at the latest by irq_vm_destroy().
+ */
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector);
+
 /** irq_vm_is_blocked() - Whether vCPU @vcpu sleeps in KVM. */
 bool irq_vm_is_blocked(const struct irq_vm *vm, u32 vcpu);
 
@@ -66,6 +75,9 @@ bool irq_vm_wait_blocked(const struct irq_vm *vm, u32 vcpu, u64 ms);
 
 /** irq_vm_exits() - VM exits of vCPU @vcpu so far. */
 u64 irq_vm_exits(const struct irq_vm *vm, u32 vcpu);
+
+/** irq_vm_stat() - Any of KVM's binary statistics of vCPU @vcpu, e.g. "mmio_exits". */
+u64 irq_vm_stat(const struct irq_vm *vm, u32 vcpu, const char *name);
 
 /**
  * irq_vm_pause() - Take vCPU @vcpu out of KVM_RUN, so that its ioctls can be used.
@@ -86,7 +98,11 @@ void irq_vm_run_on(struct irq_vm *vm, u32 vcpu, u32 cpu);
  */
 void irq_vm_block_irqs(struct irq_vm *vm, u32 vcpu, bool block);
 
-/** irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu, which is paused for it. */
+/**
+ * irq_vm_irr() - Whether @vector is pending in the APIC of vCPU @vcpu.
+ *
+ * It is paused for that, if it is not already.
+ */
 bool irq_vm_irr(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /** irq_vm_while_masked() - Interrupts that any vCPU has taken with IF=0, see above. */
