@@ -231,15 +231,22 @@ TEST_F(state, a_halted_vcpu_sleeps_on_in_the_next_vm_until_an_interrupt_comes)
 
 	irq_vm_halt(irqs->vm);
 	for (u32 round = 0; round < NR_ROUNDS; round++) {
+		u64 halts[NR_VCPUS];
+
 		pause_all(irqs->vm);
 		for (u32 i = 0; i < NR_VCPUS; i++)
 			ASSERT_EQ(KVM_MP_STATE_HALTED, mp_state(irqs->vm, i));
 		migrate(irqs);
+		for (u32 i = 0; i < NR_VCPUS; i++)
+			halts[i] = irq_vm_stat(irqs->vm, i, "halt_exits");
 		resume_all(irqs->vm);
 		irq_phase_wait_idle(irqs);
 		deadline_settle_ms(10);
-		for (u32 i = 0; i < NR_VCPUS; i++)
+		/* One that ran would halt again at once. */
+		for (u32 i = 0; i < NR_VCPUS; i++) {
 			ASSERT_TRUE(irq_vm_is_blocked(irqs->vm, i));
+			ASSERT_EQ(halts[i], irq_vm_stat(irqs->vm, i, "halt_exits"));
+		}
 		ASSERT_EQ(0, send_fixed(irqs, round, 0x71));
 	}
 }
