@@ -7,13 +7,22 @@
 
 struct device_user guest_device_users[DEVICE_USER_MAX_VCPUS];
 
-/* No PAUSE, by which some CPUs exit when there are many. */
+/*
+ * A PAUSE lets QEMU's TCG run another CPU, where all share one thread. But CPUs can be made to exit
+ * by many of them within some time of each other, Linux sets 128 cycles; these are farther apart.
+ */
+#define SPINS_PER_PAUSE 1000
+
 static void guest_take_irqs(bool halt)
 {
-	if (halt)
+	if (halt) {
 		asm volatile("sti; hlt; cli" ::: "memory");
-	else
-		asm volatile("sti; nop; nop; cli" ::: "memory");
+		return;
+	}
+
+	for (u32 i = 0; i < SPINS_PER_PAUSE; i++)
+		asm volatile("" ::: "memory");
+	asm volatile("sti; pause; cli" ::: "memory");
 }
 
 static void guest_access(struct device_user_access *access)

@@ -25,6 +25,19 @@ void irq_vm_load_vcpu(struct irq_vm *vm, u32 vcpu, const struct irq_vm_vcpu_stat
 	vcpu_ioctl(vm->vcpus[vcpu], KVM_SET_LAPIC, &state->apic);
 }
 
+/* A ucall, by which a guest takes its leave, holds the address of itself as the host sees it. */
+static void move_ucalls(const struct userspace_mem_region *from, struct userspace_mem_region *to)
+{
+	u64 from_base = (u64)from->host_mem, to_base = (u64)to->host_mem;
+
+	for (u64 offset = 0; offset < from->region.memory_size; offset += sizeof(u64)) {
+		u64 *word = (u64 *)(to_base + offset);
+
+		if (*word && from_base + offset - *word < sizeof(struct ucall))
+			*word += to_base - from_base;
+	}
+}
+
 static void copy_memory(struct irq_vm *from, struct irq_vm *to)
 {
 	struct userspace_mem_region *memory;
@@ -36,6 +49,7 @@ static void copy_memory(struct irq_vm *from, struct irq_vm *to)
 		VFIO_ASSERT_EQ(copy->region.guest_phys_addr, memory->region.guest_phys_addr);
 		VFIO_ASSERT_EQ(copy->region.memory_size, memory->region.memory_size);
 		memcpy(copy->host_mem, memory->host_mem, memory->region.memory_size);
+		move_ucalls(memory, copy);
 	}
 }
 
@@ -49,8 +63,6 @@ struct irq_vm *irq_vm_migrate(struct irq_vm *from)
 		irq_vm_pause(to, i);
 
 	copy_memory(from, to);
-	/* What the guest says goodbye by holds addresses of the host's, which belong to @from. */
-	ucall_init(to->kvm, 0);
 	for (u32 i = 0; i < to->config.nr_vcpus; i++) {
 		struct irq_vm_vcpu_state state = irq_vm_save_vcpu(from, i);
 
