@@ -101,7 +101,7 @@ static void guest_wait(const struct irq_counter *counter, struct irq_counter_vcp
 	}
 }
 
-void guest_irq_counter(struct irq_counter *counter, u64 index)
+struct irq_counter_vcpu *guest_irq_counter_begin(struct irq_counter *counter, u64 index)
 {
 	struct irq_counter_vcpu *vcpu = &counter->vcpus[index];
 
@@ -115,6 +115,13 @@ void guest_irq_counter(struct irq_counter *counter, u64 index)
 		xapic_enable();
 
 	WRITE_ONCE(vcpu->ready, 1);
+	return vcpu;
+}
+
+void guest_irq_counter(struct irq_counter *counter, u64 index)
+{
+	struct irq_counter_vcpu *vcpu = guest_irq_counter_begin(counter, index);
+
 	while (!READ_ONCE(counter->stop)) {
 		guest_obey(vcpu);
 		guest_wait(counter, vcpu);

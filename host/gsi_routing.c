@@ -103,6 +103,19 @@ void irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd)
 	VFIO_ASSERT_EQ(ret, 0, "cannot assign an irqfd to GSI %u: %s", gsi, strerror(-ret));
 }
 
+void irqfd_assign_resample(struct kvm_vm *vm, u32 gsi, int eventfd, int resamplefd)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = eventfd,
+		.gsi = gsi,
+		.flags = KVM_IRQFD_FLAG_RESAMPLE,
+		.resamplefd = resamplefd,
+	};
+
+	VFIO_ASSERT_EQ(__vm_ioctl(vm, KVM_IRQFD, &irqfd), 0,
+		       "cannot assign a resampling irqfd to GSI %u: %s", gsi, strerror(errno));
+}
+
 int __irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd)
 {
 	return irqfd(vm, gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN);

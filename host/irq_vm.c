@@ -97,7 +97,8 @@ static void add_vcpus(struct irq_vm *vm)
 	vm->kvm = vm_create(vm->config.nr_vcpus);
 	/* The id of a vCPU is that of its APIC. */
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
-		vm->vcpus[i] = vm_vcpu_add(vm->kvm, ids ? ids[i] : i, guest_irq_counter);
+		vm->vcpus[i] = vm_vcpu_add(vm->kvm, ids ? ids[i] : i,
+					   vm->config.payload ?: guest_irq_counter);
 }
 
 struct irq_vm *irq_vm_create(const struct irq_vm_config *config)
@@ -165,9 +166,13 @@ void irq_vm_destroy(struct irq_vm *vm)
 			(unsigned long long)irq_vm_while_masked(vm));
 
 	WRITE_ONCE(vm->counter->stop, 1);
-	/* A halted vCPU looks at the stop flag only when something wakes it. */
-	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		irq_vm_hold(vm, i, 0);
+		if (vm->threads[i].pause)
+			irq_vm_resume(vm, i);
+		/* A halted vCPU looks at the stop flag only when something wakes it. */
 		signal_msi(vm, msi_message_fixed(irq_vm_apic_id(vm, i), IRQ_COUNTER_WAKE_VECTOR));
+	}
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
 		VFIO_ASSERT_TRUE(vcpu_thread_join(&vm->threads[i], STOP_MS),
 				 "vCPU %u does not stop", i);
@@ -191,6 +196,11 @@ u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector)
 	return READ_ONCE(vm->counter->vcpus[vcpu].irqs[vector]);
 }
 
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector)
+{
+	WRITE_ONCE(vm->counter->vcpus[vcpu].hold, vector);
+}
+
 bool irq_vm_is_blocked(const struct irq_vm *vm, u32 vcpu)
 {
 	return vcpu_stat_read(&vm->threads[vcpu].blocking) == 1;
@@ -204,6 +214,13 @@ bool irq_vm_wait_blocked(const struct irq_vm *vm, u32 vcpu, u64 ms)
 u64 irq_vm_exits(const struct irq_vm *vm, u32 vcpu)
 {
 	return vcpu_stat_read(&vm->threads[vcpu].exits);
+}
+
+u64 irq_vm_stat(const struct irq_vm *vm, u32 vcpu, const char *name)
+{
+	struct vcpu_stat stat = vcpu_stat_find(vm->threads[vcpu].stats_fd, name);
+
+	return vcpu_stat_read(&stat);
 }
 
 void irq_vm_pause(struct irq_vm *vm, u32 vcpu)
@@ -281,11 +298,6 @@ void irq_vm_sync(struct irq_vm *vm)
 {
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		order(vm, i, IRQ_COUNTER_NOTHING, 0, 0);
-}
-
-void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector)
-{
-	WRITE_ONCE(vm->counter->vcpus[vcpu].hold, vector);
 }
 
 u32 irq_vm_read_apic(struct irq_vm *vm, u32 vcpu, u32 reg)

@@ -124,12 +124,10 @@ static bool ranges_overlap(iova_t a, iova_t b, u64 size)
 	return a < b ? b - a < size : a - b < size;
 }
 
-int __vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
-				   iova_t src, iova_t dst, u64 size, u64 count)
+/* What holds for all copies. */
+static int check_memcpy(const struct vfio_pci_driver *driver, iova_t src, iova_t dst, u64 size,
+			u64 count)
 {
-	struct vfio_pci_driver *driver = &device->driver;
-	int ret;
-
 	VFIO_ASSERT_TRUE(driver->initialized);
 	if (driver->no_memcpy || !driver->ops->memcpy_start)
 		return -EOPNOTSUPP;
@@ -139,6 +137,18 @@ int __vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
 	    !count || count > driver->max_memcpy_count ||
 	    (src | dst | size) % driver->memcpy_align || ranges_overlap(src, dst, size))
 		return -EINVAL;
+
+	return 0;
+}
+
+int __vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
+				   iova_t src, iova_t dst, u64 size, u64 count)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	int ret = check_memcpy(driver, src, dst, size, count);
+
+	if (ret)
+		return ret;
 
 	ret = driver->ops->memcpy_start(device, src, dst, size, count);
 	driver->memcpy_in_progress = !ret;
@@ -151,6 +161,25 @@ void vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
 	int ret = __vfio_pci_driver_memcpy_start(device, src, dst, size, count);
 
 	VFIO_ASSERT_EQ(ret, 0, "%s: cannot start a memcpy: %s", device->bdf, strerror(-ret));
+}
+
+int __vfio_pci_driver_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst,
+				     u64 size, u32 vector, struct vfio_pci_doorbell *doorbell)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	int ret = check_memcpy(driver, src, dst, size, 1);
+
+	if (ret)
+		return ret;
+	if (!driver->ops->memcpy_prepare)
+		return -EOPNOTSUPP;
+	if (size > VFIO_PCI_MAX_PREPARED_SIZE || vector < driver->msi ||
+	    vector - driver->msi >= driver->nr_msi)
+		return -EINVAL;
+
+	ret = driver->ops->memcpy_prepare(device, src, dst, size, vector, doorbell);
+	driver->memcpy_in_progress = !ret;
+	return ret;
 }
 
 int vfio_pci_driver_memcpy_wait(struct vfio_pci_device *device)

@@ -450,6 +450,37 @@ TEST_F(copy, can_be_repeated_by_the_device_and_raises_no_interrupt)
 	EXPECT_EQ(0, strays_anywhere(self->device));
 }
 
+/* Nothing happens before the doorbell is rung, which anybody may do. */
+TEST_F(copy, a_prepared_one_begins_at_its_doorbell_and_ends_with_one_interrupt)
+{
+	const struct vfio_pci_driver *driver = &self->device->driver;
+	u64 size = min(largest_copy(&self->bench), (u64)VFIO_PCI_MAX_PREPARED_SIZE);
+	u32 vector = driver->msi + driver->nr_msi - 1;
+	iova_t iova = self->bench.buffer.iova;
+	struct vfio_pci_doorbell doorbell;
+
+	if (!driver->ops->memcpy_prepare)
+		SKIP(return, "the driver cannot say which register write starts a copy");
+	for (int i = 0; i < 2; i++) {
+		fill(self->bench.buffer.vaddr, HALF, test_random(0, 255));
+		memset(destination(&self->bench), 0xa5, HALF);
+		ASSERT_EQ(0, __vfio_pci_driver_memcpy_prepare(self->device, iova, iova + HALF, size,
+							      vector, &doorbell));
+		EXPECT_EQ(-EBUSY, __vfio_pci_driver_memcpy_start(self->device, iova, iova + HALF,
+								 driver->memcpy_align, 1));
+		deadline_settle_ms(LATE_DMA_MS);
+		EXPECT_EQ(0, count_bytes_other_than(destination(&self->bench), HALF, 0xa5));
+		EXPECT_EQ(0, strays_anywhere(self->device));
+
+		vfio_pci_bar_writel(self->device, doorbell.bar, doorbell.offset, doorbell.value);
+		EXPECT_EQ(1, vfio_pci_irq_take(self->device, driver->irq_index, vector, IRQ_MS));
+		EXPECT_EQ(0, copy_compare(&self->bench, 0, 0, size));
+		EXPECT_EQ(0, vfio_pci_driver_memcpy_wait(self->device));
+	}
+	EXPECT_WORKING(&self->bench);
+	EXPECT_EQ(0, strays_anywhere(self->device));
+}
+
 TEST_F(copy, refuses_what_the_driver_says_it_cannot_do)
 {
 	const struct vfio_pci_driver *driver = &self->device->driver;

@@ -142,15 +142,32 @@ static void edu_remove(struct vfio_pci_device *device)
 	device->driver.priv = NULL;
 }
 
-static void transfer_start(struct vfio_pci_device *device)
+/* Return: the command that starts it. */
+static u32 transfer_prepare(struct vfio_pci_device *device)
 {
 	struct edu *edu = device->driver.priv;
 
 	edu_write(device, EDU_DMA_SRC, edu->to_host ? EDU_BUFFER : edu->src);
 	edu_write(device, EDU_DMA_DST, edu->to_host ? edu->dst : EDU_BUFFER);
 	edu_write(device, EDU_DMA_COUNT, edu->size);
-	edu_write(device, EDU_DMA_CMD,
-		  EDU_DMA_CMD_RUN | (edu->to_host ? EDU_DMA_CMD_TO_HOST : 0));
+	return EDU_DMA_CMD_RUN | (edu->to_host ? EDU_DMA_CMD_TO_HOST : 0);
+}
+
+static void transfer_start(struct vfio_pci_device *device)
+{
+	edu_write(device, EDU_DMA_CMD, transfer_prepare(device));
+}
+
+static int transfer_wait(struct vfio_pci_device *device)
+{
+	struct edu *edu = device->driver.priv;
+
+	if (wait_for(dma_idle(device), TRANSFER_TIMEOUT_MS))
+		return 0;
+
+	vfio_pci_cmd_clear(device, PCI_COMMAND_MASTER);
+	edu->cut_off = true;
+	return -ETIMEDOUT;
 }
 
 /* The device drops writes to its DMA registers during a transfer, and sends MSIs by DMA. */
@@ -190,11 +207,10 @@ static int edu_memcpy_wait(struct vfio_pci_device *device)
 	struct edu *edu = device->driver.priv;
 
 	for (;;) {
-		if (!wait_for(dma_idle(device), TRANSFER_TIMEOUT_MS)) {
-			vfio_pci_cmd_clear(device, PCI_COMMAND_MASTER);
-			edu->cut_off = true;
-			return -ETIMEDOUT;
-		}
+		int ret = transfer_wait(device);
+
+		if (ret)
+			return ret;
 
 		if (edu->to_host && !--edu->copies_left)
 			return 0;
@@ -202,6 +218,30 @@ static int edu_memcpy_wait(struct vfio_pci_device *device)
 		edu->to_host = !edu->to_host;
 		transfer_start(device);
 	}
+}
+
+/* The bytes are in the device's buffer then, and the other transfer wants its command only. */
+static int edu_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+			      u32 vector, struct vfio_pci_doorbell *doorbell)
+{
+	struct edu *edu = device->driver.priv;
+	int ret;
+
+	/* Somebody would have to lower it. */
+	if (device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		return -EOPNOTSUPP;
+
+	ret = edu_memcpy_start(device, src, dst, size, 1);
+	if (!ret)
+		ret = transfer_wait(device);
+	if (ret)
+		return ret;
+
+	edu->to_host = true;
+	doorbell->bar = EDU_BAR;
+	doorbell->offset = EDU_DMA_CMD;
+	doorbell->value = transfer_prepare(device) | EDU_DMA_CMD_IRQ;
+	return 0;
 }
 
 /*
@@ -235,6 +275,7 @@ static const struct vfio_pci_driver_ops edu_ops = {
 	.remove = edu_remove,
 	.memcpy_start = edu_memcpy_start,
 	.memcpy_wait = edu_memcpy_wait,
+	.memcpy_prepare = edu_memcpy_prepare,
 	.send_msi = edu_send_msi,
 };
 

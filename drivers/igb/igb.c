@@ -224,6 +224,7 @@ static const struct vfio_pci_driver_ops igb_ops = {
 	.remove = igb_remove,
 	.memcpy_start = igb_memcpy_start,
 	.memcpy_wait = igb_memcpy_wait,
+	.memcpy_prepare = igb_memcpy_prepare,
 	.send_msi = igb_send_msi,
 };
 

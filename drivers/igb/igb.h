@@ -49,6 +49,7 @@ struct igb_memory {
  * @size: its size
  * @offset: how much of the current time has been handed to the device
  * @copies_left: how often it is still to be handed to the device, the current time included
+ * @interrupts: whether the memcpy in progress does
  */
 struct igb {
 	u32 vectors;
@@ -62,6 +63,7 @@ struct igb {
 	u64 size;
 	u64 offset;
 	u64 copies_left;
+	bool interrupts;
 };
 
 static inline struct igb *to_igb(struct vfio_pci_device *device)
@@ -105,5 +107,7 @@ void igb_memcpy_limits(struct vfio_pci_driver *driver);
 int igb_memcpy_start(struct vfio_pci_device *device,
 		     iova_t src, iova_t dst, u64 size, u64 count);
 int igb_memcpy_wait(struct vfio_pci_device *device);
+int igb_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+		       u32 vector, struct vfio_pci_doorbell *doorbell);
 
 #endif /* IGB_H */

@@ -279,21 +279,24 @@ void igb_memcpy_limits(struct vfio_pci_driver *driver)
 	driver->no_memcpy = NULL;
 }
 
-int igb_memcpy_start(struct vfio_pci_device *device,
-		     iova_t src, iova_t dst, u64 size, u64 count)
+/* Return: 0 or -errno; why the device cannot copy to @dst. */
+static int loop_use(struct vfio_pci_device *device, iova_t dst)
 {
-	struct igb *igb = to_igb(device);
-	int ret;
-
 	/* QEMU takes a receive descriptor with the address 0 for one without a buffer. */
 	if (!dst)
 		return -EINVAL;
 
-	if (!igb->looped) {
-		ret = loop_finish(device);
-		if (ret)
-			return ret;
-	}
+	return to_igb(device)->looped ? 0 : loop_finish(device);
+}
+
+int igb_memcpy_start(struct vfio_pci_device *device,
+		     iova_t src, iova_t dst, u64 size, u64 count)
+{
+	struct igb *igb = to_igb(device);
+	int ret = loop_use(device, dst);
+
+	if (ret)
+		return ret;
 
 	igb->src = src;
 	igb->dst = dst;
@@ -301,6 +304,31 @@ int igb_memcpy_start(struct vfio_pci_device *device,
 	igb->offset = 0;
 	igb->copies_left = count;
 	frames_refill(device);
+	return 0;
+}
+
+/* One frame, whose arrival interrupts: 7.3.1.2, the entry of receive queue 0 in IVAR. */
+int igb_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+		       u32 vector, struct vfio_pci_doorbell *doorbell)
+{
+	struct igb *igb = to_igb(device);
+	int ret;
+
+	if (device->driver.irq_index != VFIO_PCI_MSIX_IRQ_INDEX)
+		return -EOPNOTSUPP;
+	ret = loop_use(device, dst);
+	if (ret)
+		return ret;
+
+	igb->copies_left = 0;
+	igb->interrupts = true;
+	igb_write(device, E1000_IVAR0, E1000_IVAR_VALID | vector);
+	igb_write(device, E1000_EIMS, 1U << vector);
+	frame_fill(device, src, dst, size);
+	igb_write(device, E1000_RDT(0), igb->rx_tail);
+	doorbell->bar = IGB_BAR;
+	doorbell->offset = E1000_TDT(0);
+	doorbell->value = igb->tx_tail;
 	return 0;
 }
 
@@ -319,5 +347,9 @@ int igb_memcpy_wait(struct vfio_pci_device *device)
 			frames_refill(device);
 	}
 
+	/* Other copies do not interrupt. */
+	if (igb->interrupts)
+		igb_write(device, E1000_IVAR0, 0);
+	igb->interrupts = false;
 	return 0;
 }

@@ -477,6 +477,7 @@ static const struct vfio_pci_driver_ops nvme_ops = {
 	.remove = nvme_remove,
 	.memcpy_start = nvme_memcpy_start,
 	.memcpy_wait = nvme_memcpy_wait,
+	.memcpy_prepare = nvme_memcpy_prepare,
 	.send_msi = nvme_send_msi,
 };
 

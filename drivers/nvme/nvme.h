@@ -44,6 +44,7 @@ struct nvme_queue {
  * @prp_list: one page for the addresses of the pages of a transfer
  * @prp_list_iova: where the device sees it
  * @queue: polled; its completion queue has interrupts off
+ * @used: the queue of the memcpy in progress: @queue, or one that interrupts
  * @src: source of the memcpy in progress
  * @dst: its destination
  * @size: its size
@@ -58,6 +59,7 @@ struct nvme_scratch {
 	u64 *prp_list;
 	iova_t prp_list_iova;
 	struct nvme_queue queue;
+	struct nvme_queue *used;
 	iova_t src;
 	iova_t dst;
 	u64 size;
@@ -139,6 +141,14 @@ int nvme_queue_alloc(struct vfio_pci_device *device, struct nvme_queue *queue, u
 /** nvme_queue_rewind() - Make a queue look as the device sees it when it has just been created. */
 void nvme_queue_rewind(struct nvme_queue *queue);
 
+/**
+ * nvme_prepare() - Put a command into a queue that has no other in flight.
+ *
+ * Return: the register write that submits it.
+ */
+struct vfio_pci_doorbell nvme_prepare(struct vfio_pci_device *device, struct nvme_queue *queue,
+				      const struct nvme_command *command);
+
 /** nvme_submit() - Submit a command to a queue that has no other in flight. */
 void nvme_submit(struct vfio_pci_device *device, struct nvme_queue *queue,
 		 const struct nvme_command *command);
@@ -182,6 +192,8 @@ void nvme_scratch_refuse(struct vfio_pci_device *device, const char *why);
 int nvme_memcpy_start(struct vfio_pci_device *device,
 		      iova_t src, iova_t dst, u64 size, u64 count);
 int nvme_memcpy_wait(struct vfio_pci_device *device);
+int nvme_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+			u32 vector, struct vfio_pci_doorbell *doorbell);
 
 /* nvme.c */
 

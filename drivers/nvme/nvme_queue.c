@@ -54,8 +54,8 @@ void nvme_queue_rewind(struct nvme_queue *queue)
 	queue->stuck = false;
 }
 
-void nvme_submit(struct vfio_pci_device *device, struct nvme_queue *queue,
-		 const struct nvme_command *command)
+struct vfio_pci_doorbell nvme_prepare(struct vfio_pci_device *device, struct nvme_queue *queue,
+				      const struct nvme_command *command)
 {
 	struct nvme_command *entry = &queue->sq[queue->sq_tail];
 
@@ -63,8 +63,20 @@ void nvme_submit(struct vfio_pci_device *device, struct nvme_queue *queue,
 	entry->cid = queue->sq_tail;
 	queue->sq_tail = (queue->sq_tail + 1) % queue->depth;
 
+	return (struct vfio_pci_doorbell){
+		.bar = NVME_BAR,
+		.offset = NVME_SQ_DOORBELL(queue->id, to_nvme(device)->stride),
+		.value = queue->sq_tail,
+	};
+}
+
+void nvme_submit(struct vfio_pci_device *device, struct nvme_queue *queue,
+		 const struct nvme_command *command)
+{
+	struct vfio_pci_doorbell doorbell = nvme_prepare(device, queue, command);
+
 	/* The entry is in memory by then: x86 does not reorder stores, see libvfio/io.h. */
-	nvme_write(device, NVME_SQ_DOORBELL(queue->id, to_nvme(device)->stride), queue->sq_tail);
+	nvme_write(device, doorbell.offset, doorbell.value);
 }
 
 static bool completed(struct nvme_queue *queue)

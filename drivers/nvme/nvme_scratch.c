@@ -128,7 +128,7 @@ static void set_prps(struct nvme *nvme, struct nvme_command *command, iova_t iov
 	command->prp2 = scratch->prp_list_iova;
 }
 
-static void submit_transfer(struct vfio_pci_device *device)
+static struct vfio_pci_doorbell prepare_transfer(struct vfio_pci_device *device)
 {
 	struct nvme *nvme = to_nvme(device);
 	struct nvme_scratch *scratch = &nvme->scratch;
@@ -141,7 +141,14 @@ static void submit_transfer(struct vfio_pci_device *device)
 	};
 
 	set_prps(nvme, &command, scratch->reading ? scratch->dst : scratch->src, scratch->size);
-	nvme_submit(device, &scratch->queue, &command);
+	return nvme_prepare(device, scratch->used, &command);
+}
+
+static void submit_transfer(struct vfio_pci_device *device)
+{
+	struct vfio_pci_doorbell doorbell = prepare_transfer(device);
+
+	nvme_write(device, doorbell.offset, doorbell.value);
 }
 
 int nvme_memcpy_start(struct vfio_pci_device *device,
@@ -152,6 +159,7 @@ int nvme_memcpy_start(struct vfio_pci_device *device,
 	if (scratch->queue.stuck)
 		return -EIO;
 
+	scratch->used = &scratch->queue;
 	scratch->src = src;
 	scratch->dst = dst;
 	scratch->size = size;
@@ -161,23 +169,55 @@ int nvme_memcpy_start(struct vfio_pci_device *device,
 	return 0;
 }
 
+static int finish_transfer(struct vfio_pci_device *device)
+{
+	struct nvme_queue *queue = to_nvme(device)->scratch.used;
+
+	if (!nvme_wait(device, queue))
+		return nvme_consume(device, queue, NULL);
+
+	/* Only a reset makes sure that the DMA is over. */
+	nvme_restart(device);
+	return -ETIMEDOUT;
+}
+
 int nvme_memcpy_wait(struct vfio_pci_device *device)
 {
 	struct nvme_scratch *scratch = &to_nvme(device)->scratch;
 	int ret;
 
 	for (;;) {
-		if (nvme_wait(device, &scratch->queue)) {
-			/* Only a reset makes sure that the DMA is over. */
-			nvme_restart(device);
-			return -ETIMEDOUT;
-		}
-
-		ret = nvme_consume(device, &scratch->queue, NULL);
+		ret = finish_transfer(device);
 		if (ret || (scratch->reading && !--scratch->copies_left))
 			return ret;
 
 		scratch->reading = !scratch->reading;
 		submit_transfer(device);
 	}
+}
+
+/* The Write is done here; the Read is left, on the queue of @vector. */
+int nvme_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+			u32 vector, struct vfio_pci_doorbell *doorbell)
+{
+	struct nvme *nvme = to_nvme(device);
+	struct nvme_queue *queue = &nvme->io[vector - device->driver.msi];
+	int ret;
+
+	/* Somebody would have to consume the completion, or INTx stays up. */
+	if (device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		return -EOPNOTSUPP;
+	if (queue->stuck)
+		return -EIO;
+
+	ret = nvme_memcpy_start(device, src, dst, size, 1);
+	if (!ret)
+		ret = finish_transfer(device);
+	if (ret)
+		return ret;
+
+	nvme->scratch.reading = true;
+	nvme->scratch.used = queue;
+	*doorbell = prepare_transfer(device);
+	return 0;
 }

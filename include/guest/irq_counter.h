@@ -79,6 +79,8 @@ struct irq_counter {
 
 struct ex_regs;
 
+/* Makes the vCPU one that counts its interrupts, from the next STI on. */
+struct irq_counter_vcpu *guest_irq_counter_begin(struct irq_counter *counter, u64 index);
 void guest_irq_counter(struct irq_counter *counter, u64 index);
 void guest_irq_counter_handler(struct ex_regs *regs);
 void guest_irq_counter_nmi_handler(struct ex_regs *regs);

@@ -73,6 +73,16 @@ void gsi_routing_commit(struct gsi_routing *routing);
 int __irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd);
 void irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd);
 
+/**
+ * irqfd_assign_resample() - KVM_IRQFD with KVM_IRQFD_FLAG_RESAMPLE, for a level-triggered GSI.
+ * @vm: the VM
+ * @gsi: routed to a pin of the IOAPIC; a signal of @eventfd raises its line
+ * @eventfd: as for __irqfd_assign(); irqfd_deassign() undoes this, too
+ * @resamplefd: signalled when the guest's EOI has lowered the line, or when the guest unmasks the
+ *	pin of a line that was raised meanwhile: who still needs it has to raise it again
+ */
+void irqfd_assign_resample(struct kvm_vm *vm, u32 gsi, int eventfd, int resamplefd);
+
 /** __irqfd_deassign() - Undo __irqfd_assign(); the eventfd counts for itself again. */
 int __irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd);
 void irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd);

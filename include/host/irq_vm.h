@@ -21,6 +21,7 @@ struct vcpu_thread;
  * @apic_ids: one for each vCPU, read by irq_vm_create() only; NULL for 0 to nr_vcpus - 1
  * @broadcast_quirk: take a message to 0xff for a broadcast also in x2APIC mode, where it is an id
  *	(without KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+ * @payload: what they run, NULL for guest_irq_counter(); it begins with guest_irq_counter_begin()
  */
 struct irq_vm_config {
 	u32 nr_vcpus;
@@ -29,6 +30,7 @@ struct irq_vm_config {
 	bool held;
 	const u32 *apic_ids;
 	bool broadcast_quirk;
+	void (*payload)(struct irq_counter *counter, u64 index);
 };
 
 /**
@@ -79,6 +81,13 @@ u32 irq_vm_apic_id(const struct irq_vm *vm, u32 vcpu);
 /** irq_vm_count() - Interrupts that vCPU @vcpu has taken on @vector. */
 u64 irq_vm_count(const struct irq_vm *vm, u32 vcpu, u8 vector);
 
+/**
+ * irq_vm_hold() - Keep vCPU @vcpu from sending the EOI of @vector: in service it stays.
+ *
+ * To be undone with @vector 0, at the latest by irq_vm_destroy().
+ */
+void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector);
+
 /** irq_vm_is_blocked() - Whether vCPU @vcpu sleeps in KVM. */
 bool irq_vm_is_blocked(const struct irq_vm *vm, u32 vcpu);
 
@@ -87,6 +96,9 @@ bool irq_vm_wait_blocked(const struct irq_vm *vm, u32 vcpu, u64 ms);
 
 /** irq_vm_exits() - VM exits of vCPU @vcpu so far. */
 u64 irq_vm_exits(const struct irq_vm *vm, u32 vcpu);
+
+/** irq_vm_stat() - Any of KVM's binary statistics of vCPU @vcpu, e.g. "mmio_exits". */
+u64 irq_vm_stat(const struct irq_vm *vm, u32 vcpu, const char *name);
 
 /**
  * irq_vm_pause() - Take vCPU @vcpu out of KVM_RUN, so that its ioctls can be used.
@@ -127,9 +139,6 @@ void irq_vm_set_x2apic(struct irq_vm *vm, u32 vcpu, bool x2apic);
 
 /** irq_vm_sync() - Have each vCPU enter the guest, so that it has noticed what went before. */
 void irq_vm_sync(struct irq_vm *vm);
-
-/** irq_vm_hold() - Let the handler of @vector on vCPU @vcpu not end, or with 0 end at last. */
-void irq_vm_hold(struct irq_vm *vm, u32 vcpu, u8 vector);
 
 /**
  * irq_vm_read_apic() - A register of vCPU @vcpu, which is paused for it unless it does not run

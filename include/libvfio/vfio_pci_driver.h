@@ -12,6 +12,18 @@
 struct vfio_pci_device;
 
 /**
+ * struct vfio_pci_doorbell - The register write that starts what a driver has prepared.
+ * @bar: 0 to 5
+ * @offset: within the BAR
+ * @value: 32 bits, to be written at once
+ */
+struct vfio_pci_doorbell {
+	int bar;
+	u64 offset;
+	u32 value;
+};
+
+/**
  * struct vfio_pci_driver_ops - What a driver provides. All waits inside are bounded.
  */
 struct vfio_pci_driver_ops {
@@ -66,6 +78,19 @@ struct vfio_pci_driver_ops {
 	 * Return: 0, -ETIMEDOUT, or -EIO if the device reported an error.
 	 */
 	int (*memcpy_wait)(struct vfio_pci_device *device);
+
+	/**
+	 * @memcpy_prepare: Prepare to copy @size bytes from @src to @dst, so that writing
+	 * @doorbell starts the copy and the interrupt @vector, raised once, ends it. Optional.
+	 *
+	 * For a guest that is given the device: it rings, and finds the bytes at @dst when its
+	 * interrupt comes, without this driver. Before, the device may read @src but neither
+	 * writes to @dst nor interrupts. memcpy_wait() follows as after memcpy_start().
+	 *
+	 * Return: 0 or -errno; -EOPNOTSUPP if the device cannot with driver.irq_index.
+	 */
+	int (*memcpy_prepare)(struct vfio_pci_device *device, iova_t src, iova_t dst, u64 size,
+			      u32 vector, struct vfio_pci_doorbell *doorbell);
 
 	/**
 	 * @send_msi: Make the device raise the interrupt @vector exactly once, by itself.
@@ -186,6 +211,17 @@ int __vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
 void vfio_pci_driver_memcpy_start(struct vfio_pci_device *device,
 				  iova_t src, iova_t dst, u64 size, u64 count);
 int vfio_pci_driver_memcpy_wait(struct vfio_pci_device *device);
+
+/* The largest copy that can be prepared, unless max_memcpy_size is less. */
+#define VFIO_PCI_MAX_PREPARED_SIZE 4096U
+
+/**
+ * __vfio_pci_driver_memcpy_prepare() - See ops->memcpy_prepare.
+ *
+ * Return: as __vfio_pci_driver_memcpy_start(), also -EINVAL for a vector out of range.
+ */
+int __vfio_pci_driver_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_t dst,
+				     u64 size, u32 vector, struct vfio_pci_doorbell *doorbell);
 
 /**
  * vfio_pci_driver_memcpy() - Copy once, in as many pieces as needed, and wait.

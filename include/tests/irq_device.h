@@ -27,6 +27,8 @@ struct irq_device {
  * Return: NULL, or a sentence why the test has to be skipped.
  */
 const char *irq_device_open(struct irq_device *self, const char *iommu_mode);
+/** irq_device_open_intx() - The same for a device that is to raise INTx, rather than MSIs. */
+const char *irq_device_open_intx(struct irq_device *self, const char *iommu_mode);
 void irq_device_close(struct irq_device *self);
 
 #endif /* TESTS_IRQ_DEVICE_H */

@@ -9,7 +9,8 @@
 
 #define GUEST_MEMORY_END SZ_64M
 
-const char *irq_device_open(struct irq_device *self, const char *iommu_mode)
+/* Opens the device without starting it. Return: NULL, or why the test has to be skipped. */
+static const char *open_device(struct irq_device *self, const char *iommu_mode)
 {
 	const char *missing = test_iommu_mode_missing(iommu_mode);
 
@@ -18,18 +19,43 @@ const char *irq_device_open(struct irq_device *self, const char *iommu_mode)
 
 	self->iommu = iommu_init(iommu_mode);
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
-	if (!self->device->driver.ops)
-		return "no driver of ours supports the device";
+	return self->device->driver.ops ? NULL : "no driver of ours supports the device";
+}
 
-	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX ||
-	    !self->device->driver.irq_indexes)
-		return "the driver can use neither MSI nor MSI-X of this device";
-
+static void start_device(struct irq_device *self)
+{
 	self->allocator = iova_allocator_init(self->iommu, self->device->driver.dma_mask);
 	/* The guest's memory goes below, at its guest physical addresses. */
 	iova_allocator_skip_below(self->allocator, GUEST_MEMORY_END);
 	vfio_pci_driver_start(self->device, self->allocator);
+}
+
+const char *irq_device_open(struct irq_device *self, const char *iommu_mode)
+{
+	const char *missing = open_device(self, iommu_mode);
+
+	if (missing)
+		return missing;
+	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX ||
+	    !self->device->driver.irq_indexes)
+		return "the driver can use neither MSI nor MSI-X of this device";
+
+	start_device(self);
 	return self->device->driver.nr_msi ? NULL : "the driver cannot make this device send MSIs";
+}
+
+const char *irq_device_open_intx(struct irq_device *self, const char *iommu_mode)
+{
+	const char *missing = open_device(self, iommu_mode);
+
+	if (missing)
+		return missing;
+	if (!(self->device->driver.irq_indexes & 1U << VFIO_PCI_INTX_IRQ_INDEX))
+		return "the driver does not use INTx with this device";
+
+	self->device->driver.irq_index = VFIO_PCI_INTX_IRQ_INDEX;
+	start_device(self);
+	return self->device->driver.nr_msi ? NULL : "the driver cannot make this device raise INTx";
 }
 
 void irq_device_close(struct irq_device *self)
