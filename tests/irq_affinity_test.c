@@ -4,8 +4,8 @@
  *
  * The host may move its interrupt to another CPU, or the threads of vCPUs; it may lose the CPU they
  * are on; and it may raise the interrupt by itself, as it does when it was moved. All of that is
- * done without a pause while the device fires. Catches entries that lose what they posted to, 128
- * bits that are not written at once, wake-ups that go to a CPU which the vCPU has left, and
+ * done around each interrupt and while it is in flight. Catches entries that lose what they posted
+ * to, 128 bits that are not written at once, wake-ups that go to a CPU which the vCPU has left, and
  * interrupts that are lost with their CPU (docs/bugs.md).
  *
  * Needs /dev/kvm and a device bound to vfio-pci that a driver of ours can make send MSIs. CPUs go
@@ -26,7 +26,7 @@
 #define NR_VCPUS 2
 #define MAX_IRQS 4
 #define NR_MSIS 4
-#define NR_STORM 60
+#define NR_STORM 40
 #define VECTOR 0x61
 /* CPUs that go offline, and how long the storm may wait for that. */
 #define NR_OFFLINE 4
@@ -68,157 +68,155 @@ FIXTURE_TEARDOWN(affinity)
 
 static const struct irq_phase quiet = { .name = "nothing moves" };
 
-/* Someone who moves things without a pause, while interrupts arrive. */
-struct mover {
+static unsigned int random_host_irq(const struct device_irqs *irqs)
+{
+	return irqs->irqs[test_random(0, irqs->nr_irqs - 1)].probe.host_irq;
+}
+
+static void move_nothing(struct device_irqs *irqs)
+{
+}
+
+static void move_irq(struct device_irqs *irqs)
+{
+	host_cpus_steer_irq(random_host_irq(irqs), host_cpus_random());
+}
+
+static void move_vcpu(struct device_irqs *irqs)
+{
+	irq_vm_run_on(irqs->vm, test_random(0, NR_VCPUS - 1), host_cpus_random());
+}
+
+static void move_either(struct device_irqs *irqs)
+{
+	if (test_random(0, 1))
+		move_irq(irqs);
+	else
+		move_vcpu(irqs);
+}
+
+/* Someone who takes CPUs away and gives them back, while interrupts arrive. */
+struct taker {
 	struct device_irqs *irqs;
-	void (*move)(struct mover *mover);
-	const cpu_set_t *hotplug_cpus;
+	const cpu_set_t *cpus;
 	pthread_t thread;
 	atomic_bool stop;
-	atomic_uint moves;
+	atomic_uint taken;
 	unsigned int seed;
 };
 
-static u32 pick(struct mover *mover, u32 nr)
-{
-	return rand_r(&mover->seed) % nr;
-}
-
-static unsigned int pick_host_irq(struct mover *mover)
-{
-	return mover->irqs->irqs[pick(mover, mover->irqs->nr_irqs)].probe.host_irq;
-}
-
-static void move_irq(struct mover *mover)
-{
-	host_cpus_steer_irq(pick_host_irq(mover), host_cpus_nth(pick(mover, UINT16_MAX)));
-}
-
-static void move_vcpu(struct mover *mover)
-{
-	irq_vm_run_on(mover->irqs->vm, pick(mover, NR_VCPUS),
-		      host_cpus_nth(pick(mover, UINT16_MAX)));
-}
-
-static void move_either(struct mover *mover)
-{
-	if (pick(mover, 2))
-		move_irq(mover);
-	else
-		move_vcpu(mover);
-}
-
 /* Takes a CPU away below an interrupt and a vCPU. */
-static void take_cpu(struct mover *mover)
+static void take_cpu(struct taker *taker)
 {
-	u32 nth = pick(mover, CPU_COUNT(mover->hotplug_cpus)), cpu = 0;
+	u32 nth = rand_r(&taker->seed) % CPU_COUNT(taker->cpus), cpu = 0;
+	struct device_irqs *irqs = taker->irqs;
 
-	while (!CPU_ISSET(cpu, mover->hotplug_cpus) || nth--)
+	while (!CPU_ISSET(cpu, taker->cpus) || nth--)
 		cpu++;
-	host_cpus_steer_irq(pick_host_irq(mover), cpu);
-	irq_vm_run_on(mover->irqs->vm, pick(mover, NR_VCPUS), cpu);
+	host_cpus_steer_irq(irqs->irqs[cpu % irqs->nr_irqs].probe.host_irq, cpu);
+	irq_vm_run_on(irqs->vm, rand_r(&taker->seed) % NR_VCPUS, cpu);
 	cpu_hotplug_set(cpu, false);
 	cpu_hotplug_set(cpu, true);
 }
 
-static void *keep_moving(void *arg)
+static void *keep_taking(void *arg)
 {
-	struct mover *mover = arg;
+	struct taker *taker = arg;
 
-	while (!atomic_load(&mover->stop)) {
-		mover->move(mover);
-		atomic_fetch_add(&mover->moves, 1);
+	while (!atomic_load(&taker->stop)) {
+		take_cpu(taker);
+		atomic_fetch_add(&taker->taken, 1);
 	}
 	return NULL;
 }
 
-static void start_moving(struct mover *mover)
-{
-	mover->seed = test_random(0, INT32_MAX);
-	VFIO_ASSERT_EQ(pthread_create(&mover->thread, NULL, keep_moving, mover), 0);
-}
-
-static void stop_moving(struct mover *mover)
-{
-	atomic_store(&mover->stop, true);
-	VFIO_ASSERT_EQ(pthread_join(mover->thread, NULL), 0);
-}
-
-/* Sends on all vectors at once, again and again. Return: mistakes seen. */
-static u32 send_at_once(struct device_irqs *irqs, const struct irq_phase *phase)
+/* Sends on all vectors at once, moving something before and after each. Return: mistakes seen. */
+static u32 send_at_once(struct device_irqs *irqs, const struct irq_phase *phase,
+			void (*move)(struct device_irqs *irqs))
 {
 	device_irqs_mark(irqs);
-	for (u32 i = 0; i < irqs->nr_irqs; i++)
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		move(irqs);
 		device_irqs_send(irqs, &irqs->irqs[i]);
+		move(irqs);
+	}
 	return irq_phase_wait_counted(irqs, phase);
 }
 
-/* Sends until there were enough interrupts and moves. Return: mistakes seen. */
-static u32 storm(struct device_irqs *irqs, const struct irq_phase *phase, struct mover *mover,
-		 u32 nr_moves)
+static u32 storm(struct device_irqs *irqs, const struct irq_phase *phase,
+		 void (*move)(struct device_irqs *irqs))
 {
-	struct deadline deadline = deadline_after_ms(OFFLINE_MS);
-	u32 mistakes = 0, sent = 0;
+	u32 mistakes = irq_phase_send_some(irqs, &quiet, NR_MSIS);
 
 	device_irqs_begin(irqs);
-	start_moving(mover);
-	while (!mistakes && (sent < NR_STORM || atomic_load(&mover->moves) < nr_moves)) {
-		mistakes = send_at_once(irqs, phase);
-		sent++;
-		if (deadline_expired(&deadline))
-			break;
-	}
-	stop_moving(mover);
-	test_report("%u sent on each of %u vectors, %u moves", sent, irqs->nr_irqs, mover->moves);
-	if (mover->moves < nr_moves)
-		mistakes++;
-	mistakes = mistakes ?: irq_phase_conclude(irqs, phase);
-	return mistakes ?: irq_phase_send_some(irqs, &quiet, NR_MSIS);
+	for (u32 i = 0; i < NR_STORM && !mistakes; i++)
+		mistakes = send_at_once(irqs, phase, move);
+
+	return mistakes ?: irq_phase_conclude(irqs, phase) ?:
+	       irq_phase_send_some(irqs, &quiet, NR_MSIS);
 }
 
 TEST_F(affinity, every_msi_is_counted_once_while_its_host_interrupt_moves)
 {
 	static const struct irq_phase moving = { .name = "the host's interrupts move" };
-	struct mover mover = { .irqs = &self->irqs, .move = move_irq };
 
-	ASSERT_EQ(0, irq_phase_send_some(&self->irqs, &quiet, NR_MSIS));
-	EXPECT_EQ(0, storm(&self->irqs, &moving, &mover, 1));
+	EXPECT_EQ(0, storm(&self->irqs, &moving, move_irq));
 }
 
 TEST_F(affinity, every_msi_is_counted_once_while_its_vcpu_moves)
 {
 	static const struct irq_phase moving = { .name = "vCPUs move" };
-	struct mover mover = { .irqs = &self->irqs, .move = move_vcpu };
 
-	EXPECT_EQ(0, storm(&self->irqs, &moving, &mover, 1));
+	EXPECT_EQ(0, storm(&self->irqs, &moving, move_vcpu));
 }
 
 TEST_F(affinity, every_msi_is_counted_once_while_everything_moves)
 {
 	static const struct irq_phase moving = { .name = "interrupts and vCPUs move" };
-	struct mover mover = { .irqs = &self->irqs, .move = move_either };
 
-	EXPECT_EQ(0, storm(&self->irqs, &moving, &mover, 1));
+	EXPECT_EQ(0, storm(&self->irqs, &moving, move_either));
+}
+
+/* Sends until enough CPUs were taken. Return: mistakes seen. */
+static u32 send_while_taken(struct device_irqs *irqs, struct taker *taker)
+{
+	static const struct irq_phase phase = { .name = "CPUs go offline and come back" };
+	struct deadline deadline = deadline_after_ms(OFFLINE_MS);
+	u32 mistakes = 0;
+
+	device_irqs_begin(irqs);
+	taker->seed = test_random(0, INT32_MAX);
+	VFIO_ASSERT_EQ(pthread_create(&taker->thread, NULL, keep_taking, taker), 0);
+	while (!mistakes && atomic_load(&taker->taken) < NR_OFFLINE && !deadline_expired(&deadline))
+		mistakes = send_at_once(irqs, &phase, move_nothing);
+	atomic_store(&taker->stop, true);
+	VFIO_ASSERT_EQ(pthread_join(taker->thread, NULL), 0);
+
+	if (atomic_load(&taker->taken) < NR_OFFLINE) {
+		test_report("only %u CPUs were taken offline", taker->taken);
+		mistakes++;
+	}
+	return mistakes ?: irq_phase_conclude(irqs, &phase) ?:
+	       irq_phase_send_some(irqs, &quiet, NR_MSIS);
 }
 
 TEST_F(affinity, every_msi_is_counted_once_while_cpus_go_and_come_back)
 {
-	static const struct irq_phase moving = { .name = "CPUs go offline and come back" };
-	struct mover mover = { .irqs = &self->irqs, .move = take_cpu,
-			       .hotplug_cpus = &self->hotplug.cpus };
+	struct taker taker = { .irqs = &self->irqs, .cpus = &self->hotplug.cpus };
 
 	SKIP_IF_MISSING(self->hotplug_missing);
-	EXPECT_EQ(0, storm(&self->irqs, &moving, &mover, NR_OFFLINE));
+	EXPECT_EQ(0, send_while_taken(&self->irqs, &taker));
 }
 
 /* The host raises each by itself; its handler signals the eventfd, posted or not. */
-static u32 retrigger_some(struct device_irqs *irqs)
+static u32 retrigger_some(struct device_irqs *irqs, void (*move)(struct device_irqs *irqs))
 {
 	struct device_irq *irq = &irqs->irqs[0];
 	u64 host_irqs;
 
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_MSIS; i++) {
+		move(irqs);
 		irq_line_expect(&irq->line, &irqs->expectation);
 		irq_retrigger(irq->probe.host_irq);
 		if (irq_expectation_wait(&irqs->expectation, IRQ_MS))
@@ -232,18 +230,9 @@ static u32 retrigger_some(struct device_irqs *irqs)
 
 TEST_F(affinity, an_interrupt_that_the_host_retriggers_is_counted_once_more)
 {
-	struct mover mover = { .irqs = &self->irqs, .move = move_irq };
-	u32 mistakes = 0;
-
 	SKIP_IF_MISSING(irq_retrigger_missing(self->irqs.irqs[0].probe.host_irq));
-	ASSERT_EQ(0, retrigger_some(&self->irqs));
-	ASSERT_EQ(0, irq_phase_send_some(&self->irqs, &quiet, NR_MSIS));
-
-	start_moving(&mover);
-	for (u32 i = 0; i < NR_MSIS && !mistakes; i++)
-		mistakes = retrigger_some(&self->irqs);
-	stop_moving(&mover);
-	EXPECT_EQ(0, mistakes);
+	ASSERT_EQ(0, retrigger_some(&self->irqs, move_nothing));
+	EXPECT_EQ(0, retrigger_some(&self->irqs, move_irq));
 	EXPECT_EQ(0, irq_phase_send_some(&self->irqs, &quiet, NR_MSIS));
 }
 
