@@ -151,6 +151,7 @@ static void prepare_stop(struct irq_vm *vm)
 	if (vm->config.held)
 		irq_vm_start(vm);
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
+		irq_vm_hold(vm, i, 0);
 		if (vm->threads[i].pause)
 			irq_vm_resume(vm, i);
 	}
@@ -166,13 +167,9 @@ void irq_vm_destroy(struct irq_vm *vm)
 			(unsigned long long)irq_vm_while_masked(vm));
 
 	WRITE_ONCE(vm->counter->stop, 1);
-	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
-		irq_vm_hold(vm, i, 0);
-		if (vm->threads[i].pause)
-			irq_vm_resume(vm, i);
-		/* A halted vCPU looks at the stop flag only when something wakes it. */
+	/* A halted vCPU looks at the stop flag only when something wakes it. */
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
 		signal_msi(vm, msi_message_fixed(irq_vm_apic_id(vm, i), IRQ_COUNTER_WAKE_VECTOR));
-	}
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++) {
 		VFIO_ASSERT_TRUE(vcpu_thread_join(&vm->threads[i], STOP_MS),
 				 "vCPU %u does not stop", i);
