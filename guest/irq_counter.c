@@ -34,17 +34,23 @@ static void guest_write_apic(const struct irq_counter_vcpu *vcpu, u32 reg, u32 v
 }
 
 /* Stays in service, open to what has a higher priority. */
-static void guest_hold(const struct irq_counter_vcpu *vcpu, u64 vector)
+static void guest_hold(struct irq_counter_vcpu *vcpu, u64 vector)
 {
+	u32 outer = vcpu->held;
+
+	vcpu->held = vector;
 	while (READ_ONCE(vcpu->hold) == vector)
 		asm volatile("sti; pause; cli" ::: "memory");
+	vcpu->held = outer;
 }
 
 static void guest_obey(struct irq_counter_vcpu *vcpu)
 {
+	/* The order first: what goes with it was written before it. */
+	u32 order = READ_ONCE(vcpu->order);
 	u64 value = READ_ONCE(vcpu->order_value);
 
-	switch (READ_ONCE(vcpu->order)) {
+	switch (order) {
 	case IRQ_COUNTER_NO_ORDER:
 		return;
 	case IRQ_COUNTER_WRITE_APIC:
@@ -68,7 +74,7 @@ void guest_irq_counter_handler(struct ex_regs *regs)
 {
 	struct irq_counter_vcpu *vcpu = guest_this_vcpu();
 
-	if (!(regs->rflags & X86_EFLAGS_IF)) {
+	if (!(regs->rflags & X86_EFLAGS_IF) || regs->vector == vcpu->held) {
 		/* The local APIC did not send it, so it gets no EOI. */
 		WRITE_ONCE(vcpu->while_masked, vcpu->while_masked + 1);
 		return;

@@ -39,10 +39,11 @@ enum irq_counter_order {
  * @x2apic: copy of the mode for the interrupt handler
  * @ready: 1 once the vCPU takes interrupts
  * @irqs: interrupts taken, by vector; NMIs under IRQ_COUNTER_NMI_VECTOR
- * @while_masked: maskable interrupts taken although RFLAGS.IF was 0, on any vector; a CPU never
- *	does that (SDM 3A, 6.8.1), but see host/irq_vm.h. Not part of @irqs.
+ * @while_masked: maskable interrupts taken although RFLAGS.IF was 0 or the same vector in service;
+ *	a CPU never does that (SDM 3A, 6.8.1, 11.8.4), but see host/irq_vm.h. Not part of @irqs.
  * @masked_halts: HLTs with IF=0 that ended
  * @hold: as long as it is a vector, its handler does not end: counted, no EOI, IF=1
+ * @held: the vector whose handler is kept from ending, 0 if none
  * @order: enum irq_counter_order; written last by the host, 0 again when it is done
  * @order_register: of the local APIC, by its xAPIC offset
  * @order_value: what to write
@@ -55,6 +56,7 @@ struct irq_counter_vcpu {
 	u64 while_masked;
 	u64 masked_halts;
 	u32 hold;
+	u32 held;
 	u32 order;
 	u32 order_register;
 	u32 order_value;
