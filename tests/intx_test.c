@@ -179,6 +179,15 @@ static void raise_line(struct intx *intx)
 	}
 }
 
+/* Whether the IOAPIC knows of it; a resampling irqfd raises its line from a work queue. */
+static bool pin_pending(struct intx *intx)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	vm_ioctl(intx->vm->kvm, KVM_GET_IRQCHIP, &chip);
+	return chip.chip.ioapic.irr >> PIN & 1;
+}
+
 /* One more is counted where the pin leads to. Return: mistakes seen. */
 static u32 wait_counted(struct intx *intx)
 {
@@ -327,6 +336,7 @@ TEST_F(intx, unmasking_the_pin_asks_the_device_before_anything_is_delivered)
 	for (u32 i = 0; i < NR_ROUNDS; i++) {
 		set_pin(intx, 1, 0, IOREDTBL_MASKED);
 		raise_line(intx);
+		ASSERT_TRUE(wait_for(pin_pending(intx), IRQ_MS));
 		ASSERT_EQ(0, settle(intx));
 		set_pin(intx, 1, 0, 0);
 		ASSERT_EQ(0, wait_asked(intx));
