@@ -261,9 +261,9 @@ u64 delivery_probe_host_irqs(const struct delivery_probe *probe)
 
 enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible)
 {
-	if (!sent || host_irqs > sent || (host_irqs < sent && !posting_possible))
+	if (!sent || host_irqs > sent || (!host_irqs && !posting_possible))
 		return DELIVERY_IMPOSSIBLE;
-	if (host_irqs == sent)
+	if (host_irqs == sent || !posting_possible)
 		return DELIVERY_REMAPPED;
 
 	return host_irqs ? DELIVERY_MIXED : DELIVERY_POSTED;

@@ -9,6 +9,7 @@
 #include <host/device_irqs.h>
 #include <host/irq_diagnosis.h>
 #include <host/kvm_compat.h>
+#include <libvfio/deadline.h>
 
 static void connect_line(struct device_irqs *irqs, struct device_irq *irq, u32 gsi)
 {
@@ -179,6 +180,15 @@ struct device_irqs_account device_irqs_account(const struct device_irqs *irqs)
 
 	account.wakeups = delivery_wakeups() - irqs->wakeups_at_begin;
 	return account;
+}
+
+bool device_irqs_host_took(const struct device_irq *irq, u64 nr, u64 ms)
+{
+	if (wait_for(delivery_probe_host_irqs(&irq->probe) == nr, ms))
+		return true;
+
+	return delivery_classify(nr, delivery_probe_host_irqs(&irq->probe),
+				 delivery_expected() == DELIVERY_POSTED) == DELIVERY_REMAPPED;
 }
 
 enum delivery_path device_irqs_path(const struct device_irqs *irqs)

@@ -182,8 +182,9 @@ pci_openers()
 {
 	local found pid file
 
+	# Some processes are gone by the time they are looked at.
 	# shellcheck disable=SC2012 # find -lname is unknown to busybox
-	found=$(ls -l "$pci_root"/proc/[0-9]*/fd 2>/dev/null | awk -v names="$*" '
+	found=$({ ls -l "$pci_root"/proc/[0-9]*/fd 2>/dev/null || true; } | awk -v names="$*" '
 		BEGIN { split(names, list); for (i in list) wanted["/dev/" list[i]] }
 		/\/fd:$/ { pid = $1; sub(/\/fd:$/, "", pid); sub(/.*\//, "", pid) }
 		NF > 1 && $(NF - 1) == "->" && $NF in wanted { print pid, $NF }' | sort -u)

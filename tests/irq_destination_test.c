@@ -175,7 +175,7 @@ static u32 raise_to_nobody(struct device_irqs *irqs, const char *name)
 	for (u64 i = 1; i <= NR_MSIS; i++) {
 		device_irqs_raise(irqs, irq);
 		if (irqs->trigger == IRQ_TRIGGER_DEVICE &&
-		    !wait_for(delivery_probe_host_irqs(&irq->probe) == i, IRQ_MS)) {
+		    !device_irqs_host_took(irq, i, IRQ_MS)) {
 			test_report("%s: the host took %llu of %llu", name,
 				    (unsigned long long)delivery_probe_host_irqs(&irq->probe),
 				    (unsigned long long)i);

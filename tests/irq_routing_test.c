@@ -89,7 +89,7 @@ static u32 send_in_vain(struct device_irqs *irqs)
 		device_irqs_raise(irqs, irq);
 		/* Two that are pending in the host's APIC would be one. */
 		if (irqs->trigger == IRQ_TRIGGER_DEVICE &&
-		    !wait_for(delivery_probe_host_irqs(&irq->probe) == i, IRQ_MS)) {
+		    !device_irqs_host_took(irq, i, IRQ_MS)) {
 			test_report("the host took %llu of %llu that have no route to a vCPU",
 				    (unsigned long long)delivery_probe_host_irqs(&irq->probe),
 				    (unsigned long long)i);

@@ -259,8 +259,10 @@ static u32 signal_in_vain(struct soak *soak, const struct step *step, bool unass
 	if (unassigned)
 		return vfio_pci_irq_take(soak->irqs->device, irq->probe.index,
 					 irq->device_vector, IRQ_MS) != 1;
+	/* A host that cannot post has nowhere else to leave it; see delivery_classify(). */
 	return step->trigger == IRQ_TRIGGER_DEVICE &&
-	       !wait_for(delivery_probe_host_irqs(&irq->probe) == before + 1, IRQ_MS);
+	       !wait_for(delivery_probe_host_irqs(&irq->probe) == before + 1, IRQ_MS) &&
+	       delivery_expected() == DELIVERY_POSTED;
 }
 
 /*

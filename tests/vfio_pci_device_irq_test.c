@@ -307,10 +307,10 @@ static u64 raise_unrouted(struct device_irqs *irqs)
 	device_irqs_begin(irqs);
 	for (u64 i = 1; i <= NR_MSIS; i++) {
 		device_irqs_raise(irqs, irq);
-		if (!wait_for(delivery_probe_host_irqs(&irq->probe) == i, STRAY_MS))
-			break;
+		if (!device_irqs_host_took(irq, i, STRAY_MS))
+			return i - 1;
 	}
-	return delivery_probe_host_irqs(&irq->probe);
+	return NR_MSIS;
 }
 
 /*

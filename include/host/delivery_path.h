@@ -105,7 +105,11 @@ u64 delivery_probe_host_irqs(const struct delivery_probe *probe);
  * @host_irqs: interrupts the host took on the vector meanwhile
  * @posting_possible: whether the host is able to post at all
  *
- * Return: posted only for 0 of @sent on a host that can post, remapped only for all of them,
+ * A host that cannot post may have taken fewer than were sent: what comes to another CPU while the
+ * handler of the one before still runs is handled by that handler, and not counted
+ * (handle_edge_irq() of kernel/irq/chip.c).
+ *
+ * Return: posted only for 0 of @sent on a host that can post, remapped there only for all of them,
  * impossible also for nothing sent.
  */
 enum delivery_path delivery_classify(u64 sent, u64 host_irqs, bool posting_possible);

@@ -119,6 +119,16 @@ struct device_irqs_account {
 
 struct device_irqs_account device_irqs_account(const struct device_irqs *irqs);
 
+/**
+ * device_irqs_host_took() - Wait until the host has taken what reaches no vCPU.
+ * @irq: one of the vectors
+ * @nr: MSIs sent on it since device_irqs_begin(), each after this said yes of those before
+ * @ms: bound, unscaled
+ *
+ * Return: whether it took them, as far as its count can tell: see delivery_classify().
+ */
+bool device_irqs_host_took(const struct device_irq *irq, u64 nr, u64 ms);
+
 /** device_irqs_path() - How interrupts to one vCPU have to come, from this trigger on this host. */
 enum delivery_path device_irqs_path(const struct device_irqs *irqs);
 

@@ -24,7 +24,12 @@ TEST(some_host_interrupts_mean_mixed_where_posting_is_possible)
 {
 	EXPECT_EQ(DELIVERY_MIXED, delivery_classify(100, 1, true));
 	EXPECT_EQ(DELIVERY_MIXED, delivery_classify(100, 99, true));
-	EXPECT_EQ(DELIVERY_IMPOSSIBLE, delivery_classify(100, 99, false));
+}
+
+TEST(host_interrupts_that_were_not_counted_are_remapped_where_nothing_is_posted)
+{
+	EXPECT_EQ(DELIVERY_REMAPPED, delivery_classify(100, 99, false));
+	EXPECT_EQ(DELIVERY_REMAPPED, delivery_classify(100, 1, false));
 }
 
 TEST(more_host_interrupts_than_sent_are_impossible)
