@@ -179,8 +179,9 @@ listed()
 	run --devices
 	((status == 0)) || why="exit status $status"
 	for line; do
+		# Not grep -q: it would leave awk to a SIGPIPE, which counts.
 		awk -v bdf="$bdf" '/^[^ ]/ { on = $1 == bdf } on' <<<"$out" |
-			grep -qxE -e "$line" || why="no line is: $line"
+			grep -xE -e "$line" >/dev/null || why="no line is: $line"
 	done
 	[[ "$(state "$nvme"), $(state "$edu")" == "$before" ]] || why="a device was changed"
 	tap_result "$name" "$why" "$out"
