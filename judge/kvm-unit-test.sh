@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# usage: kvm-unit-test.sh NAME
+# usage: kvm-unit-test.sh NAME [ARGUMENT]...
 #
-# In the lab: runs one test of kvm-unit-tests, as its section of unittests.cfg says, under a QEMU
-# with KVM. Exit status 0 passed, 1 failed, 4 skipped.
+# In the lab: runs one test of kvm-unit-tests, as its section of unittests.cfg says and with more
+# arguments, under a QEMU with KVM. Exit status 0 passed, 1 failed, 4 skipped, 143 no end.
 
 set -u
 
@@ -19,22 +19,30 @@ setting() {
 	}' kvm-unit-tests/unittests.cfg
 }
 
+# What did not pass, at the end of what the test said.
+said() {
+	grep -vE '^PASS' /tmp/unit-test | tail -n 30
+}
+
 name=$1
+shift
 file=$(setting "$name" file)
 smp=$(setting "$name" smp)
 arguments=$(setting "$name" test_args)
 # The key's name until 2025, and since.
 read -ra extra <<<"$(setting "$name" extra_params) $(setting "$name" qemu_params)"
 
+# The bound has come, and QEMU has got its signal as well.
+trap 'said; exit 143' TERM
 status=0
 ./qemu.sh -machine pc -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 \
 	-global kvm-pit.lost_tick_policy=discard -serial stdio -smp "${smp:-1}" \
-	-kernel "kvm-unit-tests/$file" -append "$arguments" "${extra[@]}" >/tmp/unit-test ||
+	-kernel "kvm-unit-tests/$file" -append "$arguments $*" "${extra[@]}" >/tmp/unit-test 2>&1 ||
 	status=$?
-grep -vE '^PASS' /tmp/unit-test | tail -n 30
+said
 # The device turns what the test ends with into twice that plus one.
 case $status in
 1) ! grep -q '^FAIL' /tmp/unit-test ;;
 155) exit 4 ;;
-*) exit 1 ;;
+*) echo "QEMU's exit status is $status" && exit 1 ;;
 esac
