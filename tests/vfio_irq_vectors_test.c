@@ -17,6 +17,7 @@
  */
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/kernel.h>
@@ -424,10 +425,40 @@ static int disable_and_enable(struct vfio_pci_device *device, int eventfd)
 	return 0;
 }
 
-static int take_and_give_eventfd(struct vfio_pci_device *device, int eventfd)
+/* One of the eventfds is gone for good when it is taken away, so that its memory is free then. */
+static int take_and_give_eventfd(struct vfio_pci_device *device, int fd)
 {
-	return set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, -1) ?:
-	       set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, eventfd);
+	int brief = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), ret;
+
+	ret = set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, brief);
+	close(brief);
+	return ret ?: set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, -1) ?:
+	       set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, fd);
+}
+
+static int unless_disabled(int ret)
+{
+	return ret == -EINVAL ? 0 : ret;
+}
+
+static int mask_and_unmask_unless_disabled(struct vfio_pci_device *device, int eventfd)
+{
+	return unless_disabled(__vfio_pci_irq_mask(device, VFIO_PCI_INTX_IRQ_INDEX, 0)) ?:
+	       unless_disabled(__vfio_pci_irq_unmask(device, VFIO_PCI_INTX_IRQ_INDEX, 0));
+}
+
+/* A trigger with an eventfd enables INTx, one with no data and no count disables it. */
+static int take_down_and_bring_up(struct vfio_pci_device *device, int eventfd)
+{
+	struct vfio_irq_set none = {
+		.argsz = sizeof(none),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_INTX_IRQ_INDEX,
+	};
+
+	if (ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &none))
+		return -errno;
+	return set_intx(device, VFIO_IRQ_SET_ACTION_TRIGGER, eventfd);
 }
 
 static void *meddle(void *arg)
@@ -437,6 +468,29 @@ static void *meddle(void *arg)
 	while (!meddler->ret && !__atomic_load_n(&meddler->stop, __ATOMIC_RELAXED))
 		meddler->ret = meddler->meddle(meddler->device, meddler->eventfd);
 	return NULL;
+}
+
+static void start_meddling(struct vfio_pci_device *device, struct meddler *meddlers, u32 count)
+{
+	for (struct meddler *m = meddlers; m < meddlers + count; m++) {
+		m->device = device;
+		m->eventfd = vfio_pci_irq_eventfd(device, VFIO_PCI_INTX_IRQ_INDEX, 0);
+		VFIO_ASSERT_EQ(pthread_create(&m->thread, NULL, meddle, m), 0);
+	}
+}
+
+/* Return: the first error that any of them met, or 0. */
+static int stop_meddling(struct meddler *meddlers, u32 count)
+{
+	int ret = 0;
+
+	for (struct meddler *m = meddlers; m < meddlers + count; m++) {
+		__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
+		VFIO_ASSERT_EQ(pthread_join(m->thread, NULL), 0);
+		ret = ret ?: m->ret;
+	}
+
+	return ret;
 }
 
 /*
@@ -458,19 +512,11 @@ TEST_F(irq, an_intx_is_as_ever_after_all_was_done_to_it_at_once)
 	SKIP_IF_MISSING(test_intx_missing());
 	SKIP_IF_MISSING(start_driver(device, self->allocator, index));
 
-	for (struct meddler *m = meddlers; m < meddlers + ARRAY_SIZE(meddlers); m++) {
-		m->device = device;
-		m->eventfd = vfio_pci_irq_eventfd(device, index, 0);
-		ASSERT_EQ(0, pthread_create(&m->thread, NULL, meddle, m));
-	}
+	start_meddling(device, meddlers, ARRAY_SIZE(meddlers));
 	/* It is no error that it was masked just now, or that nobody masked it in time. */
 	for (deadline = deadline_after_ms(MEDDLING_MS); !deadline_expired(&deadline); )
 		raised += !__vfio_pci_driver_send_msi_vector(device, device->driver.msi);
-	for (struct meddler *m = meddlers; m < meddlers + ARRAY_SIZE(meddlers); m++) {
-		__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
-		ASSERT_EQ(0, pthread_join(m->thread, NULL));
-		EXPECT_EQ(0, m->ret);
-	}
+	EXPECT_EQ(0, stop_meddling(meddlers, ARRAY_SIZE(meddlers)));
 	EXPECT_LT(0, raised);
 
 	ASSERT_EQ(0, __vfio_pci_irq_unmask(device, index, 0));
@@ -482,6 +528,35 @@ TEST_F(irq, an_intx_is_as_ever_after_all_was_done_to_it_at_once)
 	}
 	EXPECT_EQ(0, vfio_pci_irq_take(device, index, 0, 0));
 	vfio_pci_driver_stop(device);
+}
+
+/*
+ * What DisINTx masks in config space is freed when INTx is disabled by ioctl: CVE-2024-26810. The
+ * device raises nothing meanwhile, as nobody would be there to take it.
+ */
+TEST_F(irq, an_intx_is_as_ever_after_it_was_disabled_while_all_was_done_to_it)
+{
+	struct meddler meddlers[] = {
+		{ .meddle = take_down_and_bring_up },
+		{ .meddle = disable_and_enable },
+		{ .meddle = mask_and_unmask_unless_disabled },
+	};
+	struct vfio_pci_device *device = self->device;
+	const u32 index = VFIO_PCI_INTX_IRQ_INDEX;
+
+	if (!device->irq_info[index].count)
+		SKIP(return, "the device has no INTx");
+
+	vfio_pci_irq_enable(device, index, 0, 1);
+	start_meddling(device, meddlers, ARRAY_SIZE(meddlers));
+	deadline_settle_ms(MEDDLING_MS);
+	EXPECT_EQ(0, stop_meddling(meddlers, ARRAY_SIZE(meddlers)));
+
+	EXPECT_EQ(0, __vfio_pci_irq_unmask(device, index, 0));
+	EXPECT_FALSE(vfio_pci_intx_masked(device));
+	vfio_pci_irq_trigger(device, index, 0);
+	EXPECT_EQ(1, vfio_pci_irq_take(device, index, 0, 0));
+	vfio_pci_irq_disable(device, index);
 }
 
 TEST_PROGRAM(NEEDS_DEVICE, "vectors enabled, moved and disabled; INTx masked and unmasked")
