@@ -12,7 +12,7 @@
 
 static unsigned int scale_percent = 100;
 
-static u64 now_ns(void)
+u64 deadline_now_ns(void)
 {
 	struct timespec now;
 
@@ -44,7 +44,7 @@ void deadline_settle_ms(u64 ms)
 
 struct deadline deadline_after_ms(u64 ms)
 {
-	return (struct deadline){ .ns = now_ns() + deadline_scale_ms(ms) * NS_PER_MS };
+	return (struct deadline){ .ns = deadline_now_ns() + deadline_scale_ms(ms) * NS_PER_MS };
 }
 
 bool deadline_expired(struct deadline *deadline)
@@ -56,5 +56,5 @@ bool deadline_expired(struct deadline *deadline)
 	else
 		nanosleep(&nap, NULL);
 
-	return now_ns() >= deadline->ns;
+	return deadline_now_ns() >= deadline->ns;
 }

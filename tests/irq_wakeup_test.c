@@ -11,9 +11,7 @@
  *
  * Needs /dev/kvm and a device bound to vfio-pci that a driver of ours can make send MSIs.
  */
-#include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/kernel.h>
@@ -66,14 +64,6 @@ static void tear_down(struct wakeup *self)
 	irq_device_close(&self->device);
 }
 
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* vCPUs that sleep in HLT. */
 FIXTURE(halted) {
 	struct wakeup wakeup;
@@ -105,11 +95,6 @@ FIXTURE_TEARDOWN(halted)
 
 static const struct irq_phase asleep = { .name = "vCPU halted" };
 
-static int compare_u64(const void *a, const void *b)
-{
-	return *(const u64 *)a < *(const u64 *)b ? -1 : *(const u64 *)a > *(const u64 *)b;
-}
-
 TEST_F(halted, a_halted_vcpu_is_woken_within_its_bound)
 {
 	u64 ns[NR_VCPUS * NR_SIGNALS], *sample = ns;
@@ -122,17 +107,15 @@ TEST_F(halted, a_halted_vcpu_is_woken_within_its_bound)
 
 			irq_phase_wait_idle(self->irqs);
 			device_irqs_mark(self->irqs);
-			start = now_ns();
+			start = deadline_now_ns();
 			device_irqs_send(self->irqs, self->wakeup.irq);
 			wait_for(irq_vm_count(self->irqs->vm, vcpu, 0x41) > before, IRQ_MS);
-			*sample = now_ns() - start;
+			*sample = deadline_now_ns() - start;
 			ASSERT_EQ(0, irq_phase_wait_counted(self->irqs, &asleep));
 		}
 	}
 	ASSERT_EQ(0, irq_phase_conclude(self->irqs, &asleep));
-	qsort(ns, ARRAY_SIZE(ns), sizeof(ns[0]), compare_u64);
-	test_report("from signal to handler: %.1f us at least, %.1f median, %.1f at most",
-		    ns[0] / 1e3, ns[ARRAY_SIZE(ns) / 2] / 1e3, ns[ARRAY_SIZE(ns) - 1] / 1e3);
+	test_report_latency("from signal to handler", ns, ARRAY_SIZE(ns));
 }
 
 /* What a vCPU is listed under as it falls asleep must not depend on what it is bound to then. */
@@ -233,9 +216,9 @@ static u64 measure_halt_ns(struct device_irqs *irqs)
 		irq_phase_wait_idle(irqs);
 		device_irqs_send(irqs, &irqs->irqs[0]);
 		VFIO_ASSERT_TRUE(wait_keenly(irqs->vm, line, before + 1));
-		start = now_ns();
+		start = deadline_now_ns();
 		VFIO_ASSERT_TRUE(irq_vm_wait_blocked(irqs->vm, line->vcpu, IRQ_MS));
-		longest = max(longest, now_ns() - start);
+		longest = max(longest, deadline_now_ns() - start);
 	}
 	return longest;
 }
@@ -261,9 +244,9 @@ static u32 sweep(struct device_irqs *irqs, const struct irq_phase *phase)
 	span = measure_halt_ns(irqs) * 3 / 2;
 	counted = irq_vm_count(irqs->vm, line->vcpu, line->vector);
 	for (step = 0; step < NR_STEPS; step++) {
-		u64 delay = span * step / NR_STEPS, at = now_ns() + delay;
+		u64 delay = span * step / NR_STEPS, at = deadline_now_ns() + delay;
 
-		while (now_ns() < at)
+		while (deadline_now_ns() < at)
 			__builtin_ia32_pause();
 		device_irqs_send(irqs, &irqs->irqs[0]);
 		if (!wait_keenly(irqs->vm, line, ++counted)) {

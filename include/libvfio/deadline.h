@@ -17,6 +17,9 @@ struct deadline {
 	u64 polls;
 };
 
+/** deadline_now_ns() - The time of CLOCK_MONOTONIC in nanoseconds. */
+u64 deadline_now_ns(void);
+
 /**
  * deadline_set_scale() - Multiply every later deadline by @percent / 100.
  * @percent: 100 is the default; slow machines want more

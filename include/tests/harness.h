@@ -5,6 +5,16 @@
 
 #include <tests/test_program.h>
 
+/*
+ * The harness prints the result of a case by this function, in the process that saw its end: what a
+ * report wants to know beside it is said just before, also of a case that was killed.
+ */
+#include <kselftest.h>
+#define ksft_test_result_code(...) do {							\
+	test_report_duration();								\
+	(ksft_test_result_code)(__VA_ARGS__);						\
+} while (0)
+
 /* Failed expectations belong into the report. */
 #define TH_LOG_STREAM test_report_stream
 #include <kselftest_harness.h>

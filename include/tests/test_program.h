@@ -111,6 +111,19 @@ void test_program_finish_with(unsigned int (*ran)(void));
  */
 void __attribute__((format(printf, 1, 2))) test_report(const char *fmt, ...);
 
+/** test_report_duration() - Report how long the case took that ends now, since the one before. */
+void test_report_duration(void);
+
+/**
+ * test_report_latency() - Report how times are distributed.
+ * @what: took that long, without a colon
+ * @ns: nanoseconds, sorted on return
+ * @nr: how many, at least 1
+ *
+ * The form is that of docs/report.md: the minimum, nine deciles and the maximum.
+ */
+void test_report_latency(const char *what, u64 *ns, size_t nr);
+
 /**
  * test_iommu_mode_missing() - Why a case for @mode cannot run here or was not asked for.
  *

@@ -3,8 +3,15 @@
 
 #include <linux/kernel.h>
 
+#include <libvfio/deadline.h>
 #include <tests/irq_phase.h>
 #include <tests/test_program.h>
+
+/* Of the phase at hand, if it sends one by one; of a long one the first. Fewer tell nothing. */
+#define LATENCIES_MIN 5
+#define LATENCIES_MAX 1000
+static u64 latencies[LATENCIES_MAX];
+static size_t nr_latencies;
 
 enum delivery_path irq_phase_path(const struct device_irqs *irqs, const struct irq_phase *phase)
 {
@@ -31,6 +38,17 @@ static void describe_path(const struct device_irqs *irqs, const struct irq_phase
 		snprintf(text, size, "; %s", why);
 }
 
+/* From the signal to the moment at which the host sees it counted. */
+static void report_latencies(const struct irq_phase *phase, enum delivery_path path)
+{
+	char what[128];
+
+	snprintf(what, sizeof(what), "%s, %s", phase->name, delivery_path_name(path));
+	if (nr_latencies >= LATENCIES_MIN)
+		test_report_latency(what, latencies, nr_latencies);
+	nr_latencies = 0;
+}
+
 /* Says by which path the interrupts since the phase began came. Return: 1 if by a wrong one. */
 static u32 report_path(struct device_irqs *irqs, const struct irq_phase *phase)
 {
@@ -49,6 +67,7 @@ static u32 report_path(struct device_irqs *irqs, const struct irq_phase *phase)
 	test_report("%s[%u%s], %s: %llu sent and counted, %s (host irqs +%llu%s)", who,
 		    first->device_vector, last, phase->name, (unsigned long long)account.sent,
 		    delivery_path_name(account.path), (unsigned long long)account.host_irqs, note);
+	report_latencies(phase, account.path);
 	return account.path != irq_phase_path(irqs, phase);
 }
 
@@ -73,10 +92,19 @@ void irq_phase_wait_idle(struct device_irqs *irqs)
 
 u32 irq_phase_send(struct device_irqs *irqs, const struct irq_phase *phase)
 {
+	u64 start;
+	u32 differences;
+
 	irq_phase_wait_idle(irqs);
 	device_irqs_mark(irqs);
+	if (!irqs->irqs[0].sent)
+		nr_latencies = 0;
+	start = deadline_now_ns();
 	device_irqs_send(irqs, &irqs->irqs[0]);
-	return irq_phase_wait_counted(irqs, phase);
+	differences = irq_phase_wait_counted(irqs, phase);
+	if (nr_latencies < LATENCIES_MAX)
+		latencies[nr_latencies++] = deadline_now_ns() - start;
+	return differences;
 }
 
 u32 irq_phase_conclude(struct device_irqs *irqs, const struct irq_phase *phase)

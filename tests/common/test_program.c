@@ -12,6 +12,7 @@
 
 #include <linux/sizes.h>
 
+#include <host/delivery_path.h>
 #include <libvfio/deadline.h>
 #include <libvfio/sysfs.h>
 #include <libvfio/vfio_pci_driver.h>
@@ -22,6 +23,7 @@ FILE *test_report_stream;
 
 static unsigned int (*cases_ran)(void);
 static pid_t main_pid;
+static u64 case_began_ns;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
 {
@@ -66,6 +68,17 @@ static void list_drivers(char **directories)
 	_exit(0);
 }
 
+/* What of this machine the program knows better than a script. */
+static void facts(void)
+{
+	const char *missing = delivery_posting_missing();
+
+	fprintf(test_report_stream, "posting: %s%s\n",
+		missing ? "none, " : "by KVM and IOMMU", missing ?: "");
+	fflush(test_report_stream);
+	_exit(0);
+}
+
 static void help(void)
 {
 	fprintf(test_report_stream,
@@ -80,6 +93,7 @@ static void help(void)
 		"  --timeout PERCENT    scale every bound, 100 is the default\n"
 		"  --seed N             replay the random choices of a run\n"
 		"  --describe           one line: name, needs, summary\n"
+		"  --facts              one line: whether this machine can post interrupts, or why not\n"
 		"  --drivers DIR...     for each device in sysfs that a driver of ours supports, a line:\n"
 		"                       BDF, driver\n"
 		"  -l                   list the cases\n"
@@ -119,6 +133,8 @@ static void __attribute__((constructor(101))) start_early(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--describe"))
 			describe();
+		if (!strcmp(argv[i], "--facts"))
+			facts();
 		if (!strcmp(argv[i], "--drivers"))
 			list_drivers(argv + i + 1);
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
@@ -349,6 +365,7 @@ void test_program_finish_with(unsigned int (*ran)(void))
 	fprintf(test_report_stream, "TAP version 13\n");
 	setenv("KSFT_TAP_LEVEL", "1", true);
 	test_report("seed: %u", test_options.seed);
+	case_began_ns = deadline_now_ns();
 }
 
 void test_report(const char *fmt, ...)
@@ -362,6 +379,32 @@ void test_report(const char *fmt, ...)
 	va_end(args);
 	fprintf(test_report_stream, "# %s\n", line);
 	fflush(test_report_stream);
+}
+
+void test_report_duration(void)
+{
+	u64 now = deadline_now_ns();
+
+	test_report("duration_ms: %llu", (unsigned long long)(now - case_began_ns) / 1000000);
+	case_began_ns = now;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	return *(const u64 *)a < *(const u64 *)b ? -1 : *(const u64 *)a > *(const u64 *)b;
+}
+
+void test_report_latency(const char *what, u64 *ns, size_t nr)
+{
+	char deciles[256];
+	int length = 0;
+
+	qsort(ns, nr, sizeof(*ns), compare_u64);
+	for (size_t i = 0; i <= 10; i++)
+		length += snprintf(deciles + length, sizeof(deciles) - length, " %.1f",
+				   ns[(nr - 1) * i / 10] / 1e3);
+
+	test_report("latency_us: %s, %zu samples:%s", what, nr, deciles);
 }
 
 const char *test_iommu_mode_missing(const char *mode)

@@ -44,6 +44,16 @@ TEST(requires_something_missing)
 	TEST_REQUIRE(false);
 }
 
+/* Sorted, and the deciles of 21 are every second of them. */
+TEST(reports_latencies)
+{
+	u64 ns[21];
+
+	for (u32 i = 0; i < 21; i++)
+		ns[i] = (20 - i) * 1000;
+	test_report_latency("a sample", ns, 21);
+}
+
 TEST(is_killed)
 {
 	raise(SIGKILL);

@@ -41,6 +41,16 @@ not_ok() {
 	exits 1 -t "$1" && grep -q '^not ok 1 ' "$out"
 }
 
+# The line before the result says how long the case took, also of one that was killed.
+tells_its_duration() {
+	exits 1 -t is_killed && grep -B 1 '^not ok 1 ' "$out" | grep -qE '^# duration_ms: [0-9]+$'
+}
+
+deciles() {
+	exits 0 -t reports_latencies && grep -qx "# latency_us: a sample, 21 samples: 0.0 2.0 4.0 \
+6.0 8.0 10.0 12.0 14.0 16.0 18.0 20.0" "$out"
+}
+
 one_sentence() {
 	exits 2 "$@" && [[ $(wc -l <"$err") -eq 1 && ! -s $out ]]
 }
@@ -49,7 +59,7 @@ out=$(mktemp) err=$(mktemp)
 trap 'rm -f "$out" "$err"' EXIT
 
 echo "TAP version 13"
-echo "1..15"
+echo "1..17"
 result a_pass_exits_0 exits 0 -t passes
 result a_failure_exits_1 not_ok fails
 result a_failure_beside_a_pass_exits_1 exits 1 -t passes -t fails
@@ -61,6 +71,8 @@ result an_assertion_of_kvm_util_never_skips not_ok fails_an_assertion_of_kvm_uti
 result a_skip_without_a_reason_fails not_ok requires_something_missing
 result a_killed_case_fails not_ok is_killed
 result stdout_is_ktap_only only_ktap
+result a_case_tells_its_duration tells_its_duration
+result latencies_are_reported_by_their_deciles deciles
 result a_wrong_option_is_one_sentence one_sentence --no-such-option
 result a_wrong_argument_is_one_sentence one_sentence --timeout never
 result a_missing_argument_is_one_sentence one_sentence -t
