@@ -14,6 +14,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/scripts/device-list.sh"
 # shellcheck source=scripts/lab.sh
 . "$here/scripts/lab.sh"
+# shellcheck source=scripts/repeat.sh
+. "$here/scripts/repeat.sh"
 
 usage()
 {
@@ -52,6 +54,8 @@ devices=()
 lent=()
 tests=()
 arguments=()
+# The options, each value a word of its own.
+given=()
 force=
 action=run
 iommu_mode=
@@ -142,6 +146,7 @@ take_value_option()
 take_options()
 {
 	while (($#)); do
+		[[ $1 != -* || $1 == --*=* || $1 == -- ]] || given+=("$1")
 		case $1 in
 		-h | --help) usage && exit 0 ;;
 		--list) action=list ;;
@@ -157,6 +162,7 @@ take_options()
 		-d | --iommu-mode | --timeout | --seed | --repeat | --log-dir | --from | --iommu | \
 			--kernel | --lab-device | --append | --accel | --tcg-threads)
 			(($# > 1)) || die "$1 needs a value, see --help"
+			given+=("$2")
 			take_value_option "$1" "$2"
 			shift
 			;;
@@ -206,6 +212,17 @@ revision()
 	git describe --always --dirty 2>/dev/null || printf 'unknown'
 }
 
+# By which paths the interrupts came, for the document too.
+conclude_document()
+{
+	local delivered
+
+	[[ -z ${KVM_VFIO_TESTS_OUTER:-} ]] || return 0
+	delivered=$(scripts/delivery-summary "$ktap_log")
+	[[ -z $delivered ]] || ktap_emit "# $delivered"
+	[[ -z $delivered ]] || note "$delivered"
+}
+
 # The last line: what happened and where to read on.
 conclude()
 {
@@ -218,7 +235,6 @@ conclude()
 	4) verdict=SKIP ;;
 	*) verdict=ERROR ;;
 	esac
-	scripts/delivery-summary "$ktap_log" >&2
 	note "$verdict: $(scripts/ktap-summary "$ktap_log") in $(($(uptime_seconds) - began)) s;" \
 		"log: ${log_dir#"$here"/}"
 }
@@ -325,8 +341,8 @@ compose_lab_options()
 	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
 	! packs_few || lab_boot_options+=(--tests "${tests[*]}")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
-	lab_comments=("revision: $(revision)" "repeat: $repeat" "lab: ${lab_boot_options[*]}"
-		"$(lab_describe_qemu)")
+	lab_environment+=("KVM_VFIO_TESTS_REPEAT=$repeat_options")
+	lab_comments=("${facts_run[@]}" "lab: ${lab_boot_options[*]}" "$(lab_describe_qemu)")
 	lab_boot_options+=(--qemu "$lab_qemu")
 }
 
@@ -384,6 +400,7 @@ run_in_lab()
 	lab_kernel "$lab_user_kernel" "$lab_debug"
 	compose_lab_options
 	lab_boot_options+=(--kernel "$lab_output")
+	lab_comments+=("$(facts_config_of "$lab_output")")
 	if [[ -n $lab_shell ]]; then
 		trap - EXIT
 		child_cleanup
@@ -398,17 +415,21 @@ main()
 	local status signal
 
 	began=$(uptime_seconds)
+	repeat_begin
 	take_options "$@"
 	cd "$here"
+	repeat_take "${given[@]}"
+	repeat_arguments "${arguments[@]}"
 	check_tests
 	lab_check_posting
 	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
-	repeat=./run.sh
+	repeat=$repeat_environment./run.sh
 	if [[ -z $seed ]]; then
 		seed=$((RANDOM << 15 | RANDOM))
 		repeat+=" --seed $seed"
 	fi
 	(($# == 0)) || repeat+=$(printf ' %q' "$@")
+	facts_begin "$(revision)" "$seed" "$repeat"
 	program_seconds=$((program_seconds * timeout_percent / 100 + 1))
 
 	trap on_exit EXIT
@@ -427,6 +448,7 @@ main()
 			run_in_lab
 		fi
 		status=$(ktap_status)
+		conclude_document
 		conclude "$status"
 		exit "$status"
 		;;

@@ -129,6 +129,7 @@ devices() {
 #   hugepages               later there may be no gigabyte in one piece left
 #   dma_entry_limit         few enough mappings for a test to use up
 #   lab.iommu               what init tells the command
+#   lab.accel               for the facts of a run
 kernel_parameters() {
 	local parameters="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable" khz
 
@@ -139,7 +140,7 @@ kernel_parameters() {
 	parameters+=" rcupdate.rcu_expedited=1 hugepagesz=1G hugepages=1"
 	parameters+=" kho=on liveupdate=on vfio_iommu_type1.dma_entry_limit=512"
 	parameters+=" $(devices --parameters)"
-	printf '%s\n' "$parameters lab.iommu=$iommu $append"
+	printf '%s\n' "$parameters lab.iommu=$iommu lab.accel=$accel $append"
 }
 
 # choose_threads: a stock QEMU loses a CPU's timer now and then when it runs several threads.

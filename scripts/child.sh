@@ -33,6 +33,14 @@ uptime_seconds()
 	printf '%s' "${up%.*}"
 }
 
+uptime_ms()
+{
+	local up
+
+	read -r up _ </proc/uptime
+	printf '%s' "$((10#${up/./} * 10))"
+}
+
 # child_start SECONDS STDERR_LOG COMMAND...: its stdout is read with child_read. Its stderr is ours,
 # and goes to STDERR_LOG too unless that is `-`.
 child_start()

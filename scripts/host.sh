@@ -3,6 +3,8 @@
 # Sourced by run.sh: the tests on this very machine, on the devices named with -d. The lab's
 # machine is no exception, run.sh runs there too.
 
+# shellcheck source=scripts/facts.sh
+. "${BASH_SOURCE[0]%/*}/facts.sh"
 # shellcheck source=scripts/ktap.sh
 . "${BASH_SOURCE[0]%/*}/ktap.sh"
 # shellcheck source=scripts/hugepages.sh
@@ -30,60 +32,6 @@ host_check()
 	done
 }
 
-host_machine()
-{
-	local model
-
-	model=$(cat /sys/class/dmi/id/product_name 2>/dev/null || true)
-	[[ -z ${KVM_VFIO_TESTS_LAB:-} ]] || model="the lab, emulated by QEMU"
-	printf '%s, %s CPUs, %s' "${model:-unknown}" "$(nproc)" \
-		"$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)"
-}
-
-host_iommu()
-{
-	local unit
-
-	for unit in "$pci_root"/sys/class/iommu/*; do
-		case ${unit##*/} in
-		dmar*) printf 'VT-d' && return ;;
-		ivhd*) printf 'AMD-Vi' && return ;;
-		esac
-	done
-	printf 'none'
-}
-
-# The module, and the parameters on which posting depends; the second is new in Linux 6.16.
-host_kvm()
-{
-	local module=kvm_intel parameter=enable_apicv file
-
-	if grep -qw svm /proc/cpuinfo; then
-		module=kvm_amd
-		parameter=avic
-	fi
-	[[ -e /sys/module/$module ]] || { printf 'none' && return; }
-	printf '%s' "$module"
-	for parameter in "$parameter" enable_device_posted_irqs; do
-		file=/sys/module/$module/parameters/$parameter
-		[[ ! -r $file ]] || printf ', %s=%s' "$parameter" "$(<"$file")"
-	done
-}
-
-# What a reader needs to know about where the results come from, one fact a line.
-host_facts()
-{
-	local bdf
-
-	printf 'machine: %s\n' "$(host_machine)"
-	printf 'kernel: %s\n' "$(uname -r)"
-	printf 'IOMMU: %s\n' "$(host_iommu)"
-	printf 'KVM: %s\n' "$(host_kvm)"
-	for bdf; do
-		printf 'device: %s\n' "$(pci_describe "$bdf")"
-	done
-}
-
 # host_run_one INDEX LOG_DIR ARGS...: one program, on the device that goes with it, or the two.
 host_run_one()
 {
@@ -97,6 +45,7 @@ host_run_one()
 	child_notes=("${bdfs[@]/%//program}")
 	child_notes=("${child_notes[@]/#/$pci_state/}")
 	[[ $needs != *,hugepages,* ]] || hugepages_reserve
+	repeat_case "$name" "$seed" "${bdfs[*]}"
 	ktap_program "$label" "$program_seconds" "$log_dir/${label// /.}.stderr" \
 		"$test_dir/$name" --seed "$seed" "$@" "${bdfs[@]}"
 	hugepages_give_back_all
@@ -123,9 +72,9 @@ host_run()
 	export VFIO_SELFTESTS_BDFS=$devices
 	mapfile -t facts < <(
 		# shellcheck disable=SC2086 # a list of words
-		host_facts $devices
+		facts_of_machine $devices
 	)
-	ktap_begin $((${#run_names[@]} - first)) "${facts[@]}"
+	ktap_begin $((${#run_names[@]} - first)) "${facts_run[@]}" "${facts[@]}"
 	for ((i = first; i < ${#run_names[@]}; i++)); do
 		if [[ -n ${run_bdfs[i]} && -z $taken ]]; then
 			# shellcheck disable=SC2086 # a list of words

@@ -16,6 +16,9 @@ ktap_passed=0
 ktap_failed=0
 ktap_skipped=0
 ktap_environment=0
+# Repeats the program at hand, up to what follows `--`, and what does; empty if nobody says how.
+ktap_repeat=
+ktap_repeat_arguments=
 
 ktap_emit()
 {
@@ -87,6 +90,8 @@ program_reset()
 	program_skipped=0
 	program_disorder=
 	program_skip_reason=
+	program_case=
+	program_began=$(uptime_ms)
 }
 
 program_take_result()
@@ -106,6 +111,16 @@ program_take_result()
 	fi
 }
 
+# program_say_repeat CASE: how to see that again, before the result that it belongs to; for a
+# program that died after all of them, with the case it was in, if any.
+program_say_repeat()
+{
+	local arguments="${1:+ -r $1}$ktap_repeat_arguments"
+
+	[[ -z $ktap_repeat ]] ||
+		ktap_emit "    # repeat: $ktap_repeat${arguments:+ --$arguments}"
+}
+
 # Judges one line of a program and passes it on, nested; what is no KTAP becomes a comment.
 program_take_line()
 {
@@ -115,6 +130,11 @@ program_take_line()
 		return
 	elif [[ $line =~ ^(ok|not\ ok)\ ([0-9]+)(.*)$ ]]; then
 		program_take_result "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]}"
+		[[ $line != "not ok"* || ! $line =~ ^not\ ok\ [0-9]+\ ([A-Za-z0-9_.]+) ]] ||
+			program_say_repeat "${BASH_REMATCH[1]}"
+		program_case=
+	elif [[ $line =~ ^\#\ \ RUN\ +([A-Za-z0-9_.]+) ]]; then
+		program_case=${BASH_REMATCH[1]}
 	elif [[ $line =~ ^1\.\.([0-9]+)(\ *\#\ *SKIP\ *(.*))?$ ]]; then
 		[[ -z $program_plan ]] || program_disorder="two plans"
 		program_plan=${BASH_REMATCH[1]}
@@ -169,12 +189,15 @@ program_judge()
 {
 	local label=$1 seconds=$2 stderr_log=$3 command=$4 objection
 
+	ktap_emit "    # duration_ms: $(($(uptime_ms) - program_began))"
+
 	if ((child_status == 2 && program_failed == 0)) && [[ -z $child_timed_out ]]; then
 		ktap_result environment "$label" "$(program_last_words "$stderr_log" "$command")"
 		return
 	fi
 	objection=$(program_objection "$child_status" "$seconds")
 	if [[ -n $objection ]] || ((program_failed)); then
+		[[ -z $objection ]] || program_say_repeat "$program_case"
 		ktap_result failed "$label" "$objection"
 	elif ((program_passed == 0)); then
 		ktap_result skipped "$label" "$program_skip_reason"

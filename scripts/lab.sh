@@ -29,6 +29,8 @@ lab_no_posting=
 lab_comments=()
 lab_boot_options=()
 lab_run_options=()
+# For the run.sh inside.
+lab_environment=(KVM_VFIO_TESTS_OUTER=1)
 
 lab_held=()
 lab_spoke=
@@ -295,7 +297,7 @@ lab_boot()
 	# not outlive us: after SIGKILL nobody else would end it.
 	child_start $((seconds + 30)) - setpriv --pdeathsig TERM \
 		lab/boot.sh "${lab_boot_options[@]}" --timeout "$seconds" --log-dir "$log_dir" -- \
-		env KVM_VFIO_TESTS_OUTER=1 ./run.sh --from "$ktap_done" "${lab_run_options[@]}"
+		env "${lab_environment[@]}" ./run.sh --from "$ktap_done" "${lab_run_options[@]}"
 	while child_read; do
 		lab_take_line "$child_line"
 	done
