@@ -16,6 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/scripts/lab.sh"
 # shellcheck source=scripts/repeat.sh
 . "$here/scripts/repeat.sh"
+# shellcheck source=scripts/report.sh
+. "$here/scripts/report.sh"
 
 usage()
 {
@@ -34,8 +36,8 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --timeout PERCENT   scale every bound on time, 100 by default
   --seed N            repeat the random choices of a run
   --repeat N          all of it N times over, with a seed of its own each time
-  --log-dir DIR       default: build/log/DATE
-  --no-install        never install a package
+  --log-dir DIR       default: build/log/DATE; --no-install: install nothing
+  --junit FILE, --json FILE, --html FILE   reports, see docs/report.md
   --posting           insist on a lab that posts interrupts; --no-posting: none
 In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
   --debug (a kernel with lockdep and KASAN), --shell, --append PARAMETERS,
@@ -130,6 +132,7 @@ take_value_option()
 	--seed) number "$option" "$value" 0 4294967295 && seed=$((10#$value)) ;;
 	--repeat) number "$option" "$value" 1 10000 && repeat_times=$((10#$value)) ;;
 	--log-dir) log_dir=$(absolute "$value") ;;
+	--junit | --json | --html) report_take "$option" "$value" ;;
 	--from) number "$option" "$value" 0 100000 && first=$value ;;
 	--iommu) one_of "$option" "$value" intel amd && lab_iommu=$value ;;
 	--kernel)
@@ -160,7 +163,8 @@ take_options()
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
 		-d | --iommu-mode | --timeout | --seed | --repeat | --log-dir | --from | --iommu | \
-			--kernel | --lab-device | --append | --accel | --tcg-threads)
+			--kernel | --lab-device | --append | --accel | --tcg-threads | \
+			--junit | --json | --html)
 			(($# > 1)) || die "$1 needs a value, see --help"
 			given+=("$2")
 			take_value_option "$1" "$2"
@@ -212,7 +216,7 @@ revision()
 	git describe --always --dirty 2>/dev/null || printf 'unknown'
 }
 
-# By which paths the interrupts came, for the document too.
+# By which paths the interrupts came, for the document too; and what is made of all of it.
 conclude_document()
 {
 	local delivered
@@ -221,6 +225,7 @@ conclude_document()
 	delivered=$(scripts/delivery-summary "$ktap_log")
 	[[ -z $delivered ]] || ktap_emit "# $delivered"
 	[[ -z $delivered ]] || note "$delivered"
+	report_write "$ktap_log"
 }
 
 # The last line: what happened and where to read on.
@@ -248,6 +253,7 @@ on_exit()
 	# The device is given back even if the user loses patience.
 	trap '' HUP INT TERM PIPE
 	host_cleanup || status=$((status ? status : 1))
+	report_write "$ktap_log"
 	exit "$status"
 }
 
@@ -418,6 +424,7 @@ main()
 	repeat_begin
 	take_options "$@"
 	cd "$here"
+	report_check
 	repeat_take "${given[@]}"
 	repeat_arguments "${arguments[@]}"
 	check_tests
@@ -448,7 +455,7 @@ main()
 			run_in_lab
 		fi
 		status=$(ktap_status)
-		conclude_document
+		conclude_document || status=$((status ? status : 2))
 		conclude "$status"
 		exit "$status"
 		;;

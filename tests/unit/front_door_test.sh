@@ -431,6 +431,29 @@ test_verdicts()
 	result upstreams_variable_names_a_device "$( ((status == 0)) || echo it does not)"
 }
 
+# What is left of a run is told by its reports; a wrong place for them before it begins.
+test_reports()
+{
+	local again="./run.sh -d $bdf --seed 7 lost_case_test -- -r fixture.two --duration 5"
+
+	make_machine
+	refused a_report_needs_a_directory "there is no directory /no/such" -d "$bdf" \
+		--json /no/such/run.json good_test
+	refused a_directory_is_no_report "--html: $work is a directory" -d "$bdf" \
+		--html "$work" good_test
+	refused a_report_has_a_name "--junit needs a file's name" -d "$bdf" --junit= good_test
+	program lost_case_test device 'echo 1..2; echo "#  RUN           fixture.one ..."
+		echo "ok 1 fixture.one"; echo "# because"; echo "not ok 2 fixture.two"; exit 1'
+	verdict a_failing_case_says_how_to_repeat_it 1 "^    # repeat: $again\$" -d "$bdf" \
+		--seed 7 --json "$work/run.json" --junit "$work/run.xml" --html "$work/run.html" \
+		lost_case_test -- --duration 5 -r fixture.two
+	result all_reports_are_written "$(
+		grep -qF "\"repeat\": \"$again\"" "$work/run.json" || echo "no $again"
+		grep -q '"kernel": ' "$work/run.json" || echo "no facts"
+		grep -q '<failure' "$work/run.xml" || echo "no failure"
+		grep -q '</html>' "$work/run.html" || echo "no page")"
+}
+
 test_signals()
 {
 	local signal runner tries
@@ -438,11 +461,12 @@ test_signals()
 	program stay_test device "echo 1..1; echo \$\$ >$work/stay; exec sleep 100"
 	for signal in TERM INT HUP; do
 		make_machine
-		rm -f "$work/stay"
+		rm -f "$work/stay" "$work/run.json"
 		set -m
 		# What runs this in the background may have had it ignore SIGINT.
 		KVM_VFIO_TESTS_ROOT=$machine env --default-signal="$signal" \
-			"$tree/run.sh" -d "$bdf" stay_test >"$work/out" 2>"$work/err" &
+			"$tree/run.sh" -d "$bdf" --json "$work/run.json" stay_test \
+			>"$work/out" 2>"$work/err" &
 		runner=$!
 		set +m
 		for ((tries = 100; tries > 0; tries--)); do
@@ -460,17 +484,20 @@ test_signals()
 			ls -A "$machine/run/kvm-vfio-tests"
 		)"
 		result "after_sig${signal,,}_no_program_runs_on" "$(running "$(<"$work/stay")")"
+		result "after_sig${signal,,}_there_is_a_report" "$(
+			grep -q '"complete": false' "$work/run.json" || echo there is not)"
 	done
 }
 
 make_tree
 tap_begin
-tap_plan 90
+tap_plan 98
 test_usage
 test_device_checks
 test_device_in_use
 test_device_list
 test_verdicts
+test_reports
 test_signals
 test_choice_of_qemu
 tap_end
