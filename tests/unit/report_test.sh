@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# scripts/report.py on recorded and made-up documents: reports say what the
+# scripts/report.py and scripts/compare on recorded and made-up documents: reports say what the
 # document says and count as scripts/ktap-summary and scripts/delivery-summary do, whatever a test
 # prints and wherever it ends. Where they are had, the kernel's own parser reads the document, and a
 # browser the page. Needs no lab and no root.
@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/scripts
 # shellcheck source=scripts/tap.sh
 . "$top/scripts/tap.sh"
 
-tests=24
+tests=28
 tap_begin
 tap_plan $tests
 if ! type -P python3 >/dev/null; then
@@ -255,6 +255,59 @@ test_usage()
 	tap_result bad_input_is_one_sentence_and_status_2 "$why"
 }
 
+# compared STATUS PATTERN RESULT...: what is wrong.
+compared()
+{
+	local status=0
+
+	"$top/scripts/compare" "${@:3}" >"$work/o" 2>&1 || status=$?
+	((status == $1)) || echo "exit status $status, not $1"
+	grep -qE "$2" "$work/o" || { echo "no line matches $2" && cat "$work/o"; }
+}
+
+# edit OLD NEW PYTHON: of the cases c.
+edit()
+{
+	python3 -c 'import json, sys
+r = json.load(open(sys.argv[1], encoding="utf-8"))
+c = r["cases"]
+exec(sys.argv[3])
+json.dump(r, open(sys.argv[2], "w", encoding="utf-8"))' "$@"
+}
+
+test_compare()
+{
+	local a=$work/a.json b=$work/b.json
+
+	report "$good" && mv "$work/out.json" "$a"
+	edit "$a" "$b" 'c[0]["duration_ms"] = 9000; r["facts"]["kernel"] = "7.3"'
+	tap_result slower_and_another_kernel_are_no_regression "$(
+		compared 0 '^change, slower: .*1229 ms, now 9000' "$a" "$b"
+		compared 0 '^fact kernel: 6.12.117, now 7.3$' "$a" "$b"
+		compared 0 '^0 regressions, 6 cases' "$a" "$a")"
+	edit "$a" "$b" 'c[0].update(verdict="failed", reason="lost"); c[1].update(verdict="skipped")
+del c[3]'
+	tap_result what_got_worse_is_a_regression_and_better_is_not "$(
+		compared 1 'newly failing: .*every_msi.*: lost$' "$a" "$b"
+		compared 1 'newly skipped: ' "$a" "$b"
+		compared 1 'vanished: .*every_nmi' "$a" "$b"
+		compared 1 '^3 regressions, 6 cases before, 5 now$' "$a" "$b"
+		compared 0 '^change, newly passing: ' "$b" "$a")"
+	edit "$a" "$b" 'c[0].update(path="remapped", counts=dict(posted=0, remapped=42, eventfd=0))'
+	tap_result posted_no_longer_is_a_regression "$(
+		compared 1 'REGRESSION, path changed: .*posted, now remapped' "$a" "$b"
+		compared 0 'change, path changed: .*remapped, now posted' "$b" "$a")"
+	printf '{"schema": "kvm-vfio-tests-report", "version": 1}' >"$work/short.json"
+	printf '[' >"$work/broken.json"
+	edit "$a" "$work/new.json" 'r["version"] = 2'
+	tap_result what_is_no_report_is_one_sentence_and_status_2 "$(
+		compared 2 'cannot be read' "$a" /no/such/file
+		compared 2 'is no JSON' "$a" "$work/broken.json"
+		compared 2 'lacks what' "$a" "$work/short.json"
+		compared 2 'has version 2' "$work/new.json" "$a"
+		compared 2 'takes two results' "$a")"
+}
+
 test_kernels_parser()
 {
 	local parser=${KSRC:-}/tools/testing/kunit/kunit.py status=0 name
@@ -297,6 +350,7 @@ test_failing_run
 test_truncation
 test_hostile_input
 test_usage
+test_compare
 test_kernels_parser
 test_browser
 tap_end
