@@ -18,6 +18,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/scripts/repeat.sh"
 # shellcheck source=scripts/report.sh
 . "$here/scripts/report.sh"
+# shellcheck source=scripts/bisect.sh
+. "$here/scripts/bisect.sh"
 
 usage()
 {
@@ -40,8 +42,8 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --junit FILE, --json FILE, --html FILE   reports, see docs/report.md
   --posting           insist on a lab that posts interrupts; --no-posting: none
 In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
-  --debug (a kernel with lockdep and KASAN), --shell, --append PARAMETERS,
-  --accel auto|tcg|kvm, --tcg-threads single|multi
+  --debug (a kernel with lockdep and KASAN), --shell, --gdb, --append PARAMETERS
+  --bisect (git bisect run), --accel auto|tcg|kvm, --tcg-threads single|multi
 Environment: KSRC, a kernel tree to build with; QEMU, the one to use; QEMU_SRC,
   what to build one that posts from; VFIO_SELFTESTS_BDF, as -d.
 
@@ -71,6 +73,8 @@ lab_user_kernel=
 lab_debug=
 lab_wanted=
 lab_shell=
+lab_gdb=
+bisect=
 lab_append=()
 # The first option given that has a meaning only in the lab.
 lab_only=
@@ -159,6 +163,8 @@ take_options()
 		--dry-run) dry_run=1 ;;
 		--no-install) no_install=1 ;;
 		--debug) lab_debug=--debug && lab_only=${lab_only:-$1} ;;
+		--gdb) lab_gdb=--gdb && lab_only=${lab_only:-$1} ;;
+		--bisect) bisect=1 && lab_only=${lab_only:-$1} ;;
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
@@ -254,6 +260,8 @@ on_exit()
 	trap '' HUP INT TERM PIPE
 	host_cleanup || status=$((status ? status : 1))
 	report_write "$ktap_log"
+	[[ -z $bisect ]] ||
+		status=$(bisect_status "$status" "$lab_ever_spoke" "$lab_stalled_twice")
 	exit "$status"
 }
 
@@ -345,6 +353,8 @@ compose_lab_options()
 	lab_boot_options=(--iommu "$lab_iommu" --accel "$lab_accel" --tcg-threads "$lab_threads")
 	[[ $lab_posting != no ]] || lab_boot_options+=(--no-posting)
 	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
+	[[ -z $lab_modules ]] || lab_boot_options+=(--modules "$lab_modules")
+	[[ -z $lab_gdb ]] || lab_boot_options+=(--gdb)
 	! packs_few || lab_boot_options+=(--tests "${tests[*]}")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")
 	lab_environment+=("KVM_VFIO_TESTS_REPEAT=$repeat_options")
@@ -403,7 +413,8 @@ run_in_lab()
 	mapfile -t devices <<<"$found"
 	make_log_dir
 	lab_build "$log_dir/build.log"
-	lab_kernel "$lab_user_kernel" "$lab_debug"
+	bisect_kernel=$bisect
+	lab_kernel "$lab_user_kernel" "$lab_debug" "$bisect"
 	compose_lab_options
 	lab_boot_options+=(--kernel "$lab_output")
 	lab_comments+=("$(facts_config_of "$lab_output")")
@@ -422,12 +433,16 @@ main()
 
 	began=$(uptime_seconds)
 	repeat_begin
+	# What is wrong with the command must not count against a commit.
+	[[ " $* " != *' --bisect '* ]] || trap 'exit $(($? ? 128 : 0))' EXIT
 	take_options "$@"
 	cd "$here"
 	report_check
 	repeat_take "${given[@]}"
 	repeat_arguments "${arguments[@]}"
 	check_tests
+	[[ -z $bisect ]] || [[ -f $lab_user_kernel/Kconfig && -n ${tests[*]} ]] ||
+		die "--bisect takes --kernel TREE, a tree to build, and the test that decides"
 	lab_check_posting
 	[[ -n ${devices[*]} || -z ${VFIO_SELFTESTS_BDF:-} ]] || add_device "$VFIO_SELFTESTS_BDF"
 	repeat=$repeat_environment./run.sh

@@ -29,6 +29,7 @@ try_nested() {
 	rm -rf "$trial"
 	mkdir -p "$trial/payload"
 	"$0" --accel trial --iommu "$iommu" --qemu "$qemu" --kernel "$kernel" --timeout 20 \
+		${modules:+--modules "$modules"} \
 		--log-dir "$trial" --payload "$trial/payload" -- /lab/nested-probe \
 		>/dev/null 2>"$log_dir/kvm-trial.log" || status=$?
 	rm -rf "$trial"

@@ -17,10 +17,12 @@ source "$here/helper.bash"
 
 # What the options say; the names are those of the options.
 iommu=intel kernel='' accel=auto tcg_threads=auto smp=4 memory=4G append='' timeout=600
-payload='' tests='' build='' log_dir='' shell=0 no_posting=0 qemu=${QEMU:-qemu-system-x86_64}
+payload='' tests='' build='' modules='' log_dir='' shell=0 gdb=0 trace=0 no_posting=0
+qemu=${QEMU:-qemu-system-x86_64}
 command=()
 
 qemu_pid=''
+gdb_socket=''
 
 usage() {
 	cat <<-'END'
@@ -46,8 +48,12 @@ usage() {
 	  --timeout SECONDS   bound for COMMAND (default 600, 0 for none)
 	  --payload DIR       what COMMAND finds in its working directory, instead of the tests
 	  --tests "NAME..."   only these of the tests (default: all)
+	  --modules DIR       the kernel's modules: the tree it was built in, or
+	                      /lib/modules/RELEASE
 	  --build DIR         where make puts its output (default: build beside run.sh)
 	  --shell             a shell in the lab, after COMMAND if there is one
+	  --gdb               wait for gdb before the first instruction, without bounds on time
+	  --trace             a port for run.sh --trace, which goes to trace.log
 	  --qemu BIN          the QEMU to use (default: QEMU, else qemu-system-x86_64);
 	                      QEMU_EXTRA in the environment is more arguments for it
 
@@ -75,10 +81,12 @@ parse() {
 		case $1 in
 		--help) usage; exit 0 ;;
 		--shell) shell=1; shift; continue ;;
+		--gdb) gdb=1; shift; continue ;;
+		--trace) trace=1; shift; continue ;;
 		--no-posting) no_posting=1; shift; continue ;;
 		--) shift; break ;;
 		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
-			--timeout | --payload | --tests | --build | --log-dir | --qemu) ;;
+			--timeout | --payload | --tests | --modules | --build | --log-dir | --qemu) ;;
 		-*) die "unknown option '$1'; --help lists them." ;;
 		*) break ;;
 		esac
@@ -177,6 +185,10 @@ channel_args() {
 		-device virtserialport,nr=1,chardev=control,name=lab.control \
 		-device virtserialport,nr=2,chardev=stdout,name=lab.stdout \
 		-device virtserialport,nr=3,chardev=stderr,name=lab.stderr
+	if ((trace)); then
+		printf '%s\n' -chardev "file,id=trace,path=$files/trace.log" \
+			-device virtserialport,nr=4,chardev=trace,name=lab.trace
+	fi
 	if ((shell)); then
 		printf '%s\n' -chardev stdio,id=shell,signal=off \
 			-device virtconsole,nr=0,chardev=shell
@@ -220,6 +232,7 @@ start_qemu() {
 	device_args=$(devices --args "$log_dir") || exit 2
 	mapfile -t args < <(machine_args && channel_args && echo "$device_args")
 	read -r -a extra <<<"${QEMU_EXTRA:-}"
+	((!gdb)) || extra+=(-S -gdb "unix:path=$gdb_socket,server=on,wait=off")
 	args+=(-kernel "$kernel" -initrd "$log_dir/.initramfs"
 		-append "$(kernel_parameters)" "${extra[@]}")
 	printf '%q ' "$qemu" "${args[@]}" >"$log_dir/qemu.cmd"
@@ -249,10 +262,28 @@ end_qemu() {
 	qemu_pid=''
 }
 
+# vmlinux: the kernel with its symbols, if it is where it was built: in a tree, or by kernel.sh.
+vmlinux() {
+	local dir
+
+	dir=$(dirname "$(realpath "$kernel")")
+	for dir in "${dir%/arch/x86/boot}" "$dir/build"; do
+		[[ ! -f $dir/vmlinux ]] || { echo "$dir/vmlinux" && return; }
+	done
+}
+
+# tell_gdb: the line that attaches. Where the kernel will be there is nothing yet, so the first
+# breakpoint has to be one of the hardware. A socket has a short name.
+tell_gdb() {
+	say "QEMU waits for: gdb $(vmlinux) -ex 'target remote $gdb_socket'" \
+		"-ex 'hbreak start_kernel' -ex continue"
+}
+
 # run_lab: the life of the lab; the verdict is watch()'s, the console's word is in console.
 run_lab() {
 	open_channels
 	start_qemu
+	((!gdb)) || tell_gdb
 	watch
 	# The end of the control channel comes a little before the end of QEMU.
 	if [[ $verdict == died ]]; then
@@ -320,6 +351,7 @@ report_death() {
 clean_up() {
 	trap - EXIT INT TERM HUP
 	end_qemu 0
+	[[ -z $gdb_socket ]] || rm -rf "${gdb_socket%/*}"
 	rm -rf "$log_dir"/{.run,.initramfs,nvme*.img,qemu.pid}
 }
 
@@ -331,6 +363,7 @@ main() {
 	[[ -z $payload ]] || options+=(--payload "$payload")
 	[[ -z $tests ]] || options+=(--tests "$tests")
 	[[ -z $build ]] || options+=(--build "$build")
+	[[ -z $modules ]] || options+=(--modules "$modules")
 	((!shell)) || options+=(--shell)
 	trap clean_up EXIT
 	# Not that it could be caught, but bash keeps quiet about a child killed by a signal it
@@ -340,6 +373,12 @@ main() {
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+	if ((gdb)); then
+		gdb_socket=$(mktemp -d /tmp/lab-gdb.XXXXXX)/gdb
+		timeout=0
+		# The addresses are those of vmlinux.
+		append+=" nokaslr"
+	fi
 	choose_accel
 	choose_threads
 	"$here/initramfs.sh" --out "$log_dir/.initramfs" "${options[@]}" -- "${command[@]}"

@@ -6,7 +6,8 @@
 #
 #   base      busybox, bash and its libraries, lab/init and its helpers; kept in the cache
 #   payload   what becomes /kvm-vfio-tests: run.sh, scripts/ and the test programs, stripped
-#   command   /lab/command, the command the lab runs, and a mark if a shell is wanted
+#   command   /lab/command, the command the lab runs, and a mark if a shell is wanted; the
+#             kernel's modules, if it has any that the lab needs
 #
 # Exit codes: 0, 2 usage or environment.
 
@@ -17,6 +18,8 @@ root=$(dirname "$here")
 readonly here root
 # shellcheck source=lab/helper.bash
 source "$here/helper.bash"
+# shellcheck source=lab/modules.bash
+source "$here/modules.bash"
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}/lab
 
 usage() {
@@ -26,6 +29,7 @@ usage() {
 	  --out FILE      the archive to write
 	  --build DIR     where make puts its output (default: build beside run.sh)
 	  --tests NAMES   only these of the tests, between blanks
+	  --modules DIR   a tree that a kernel was built in, or /lib/modules/RELEASE
 	  --payload DIR   what becomes /kvm-vfio-tests, instead of run.sh, scripts/ and the tests
 	  --shell         a shell on the lab's console, after COMMAND if there is one
 	END
@@ -143,11 +147,11 @@ fill_command() {
 }
 
 main() {
-	local out='' build=$root/build payload='' tests='' shell=0 work base_file
+	local out='' build=$root/build payload='' tests='' modules='' shell=0 work base_file
 
 	while [[ $# -gt 0 ]]; do
 		case $1 in
-		--out | --build | --payload | --tests)
+		--out | --build | --payload | --tests | --modules)
 			[[ $# -ge 2 ]] || die "$1 needs a value."
 			printf -v "${1#--}" '%s' "$2"
 			shift 2 ;;
@@ -168,6 +172,7 @@ main() {
 	trap "rm -rf '$work'" EXIT
 	fill_payload "$work" "$build" "$payload" "$tests"
 	fill_command "$work" "$shell" "$@"
+	[[ -z $modules ]] || fill_modules "$work" "$modules"
 	{ cat "$base_file" && pack "$work"; } >"$out"
 }
 

@@ -6,6 +6,11 @@
 #   lab/kernel.sh TREE          builds the kernel of a source tree with lab/kernel.config
 #   lab/kernel.sh --debug TREE  the same with the debugging of lab/kernel.debug.config on top
 #   lab/kernel.sh --user PATH   takes a kernel of the user's: a bzImage, or a tree it was built in
+#   lab/kernel.sh --build TREE  the same, but makes it first, with the .config that is there; a tree
+#                               without one gets the lab's kernel
+#   lab/kernel.sh --modules PATH
+#                               prints where the modules of such a kernel are, if it has any that
+#                               the lab needs
 #
 # A build is kept in the cache, under a name made of the tree and the compiler. Later calls build
 # only what changed in the tree or in the configuration. A bzImage gets its final name when it
@@ -23,6 +28,8 @@ here=$(dirname "$(realpath "$0")")
 readonly here
 # shellcheck source=lab/progress.bash
 source "$here/progress.bash"
+# shellcheck source=lab/modules.bash
+source "$here/modules.bash"
 readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kvm-vfio-tests}
 # Not CC: that is for the programs, and two names of one compiler would make two kernels.
 readonly compiler=gcc
@@ -193,8 +200,8 @@ setting() {
 	sed -n "s/^CONFIG_$2=\([ym]\)$/\1/p" "$1"
 }
 
-# missing_from CONFIG OPTIONS: whether none of the options, between bars, is built in. An option
-# with a question mark counts only if the release has it, that is if CONFIG mentions it.
+# missing_from CONFIG OPTIONS: whether none of the options, between bars, is built in or a module
+# that the lab brings along. An option with a question mark counts only if the release has it, that is if CONFIG mentions it.
 missing_from() {
 	local config=$1 option
 
@@ -203,7 +210,10 @@ missing_from() {
 			option=${option%'?'}
 			grep -q "CONFIG_${option}[= ]" "$config" || return 1
 		fi
-		[[ $(setting "$config" "$option") != y ]] || return 1
+		case $(setting "$config" "$option") in
+		y) return 1 ;;
+		m) ! may_be_module "$option" || return 1 ;;
+		esac
 	done
 }
 
@@ -217,8 +227,8 @@ check_required() {
 		option=${options%'?'}
 		missing+="${missing:+, }CONFIG_${option//|/ or CONFIG_}=y ($purpose)"
 	done <"$here/kernel.required"
-	[[ -z $missing ]] || die "$name cannot serve in the lab, which loads no modules:" \
-		"it lacks $missing."
+	[[ -z $missing ]] || die "$name cannot serve in the lab: it lacks $missing;" \
+		"scripts/kernel-config TREE adds what is missing."
 }
 
 # config_of FILE OUT: writes the configuration of a bzImage to OUT, if it can be found.
@@ -263,7 +273,66 @@ of_user() {
 	realpath "$path"
 }
 
+# make_user TREE ARGUMENT...: make in a tree of the user's, as they would.
+make_user() {
+	local tree=$1
+
+	shift
+	setpriv --pdeathsig TERM make -s -C "$tree" ${llvm:+LLVM="$llvm"} "$@" >&2 </dev/null &
+	make_pid=$!
+	wait "$make_pid" || die "$tree does not build."
+	make_pid=''
+}
+
+# of_build TREE: builds what is checked out in it now.
+of_build() {
+	local tree=$1 goals=(bzImage)
+
+	[[ -d $tree ]] || die "--kernel $tree is not a tree to build a kernel in."
+	if [[ ! -f $tree/.config ]]; then
+		of_tree "$tree"
+		return
+	fi
+	make_user "$tree" olddefconfig
+	check_required "$tree/.config" "the kernel in $tree"
+	[[ -z $(modular "$tree/.config") ]] || goals+=(modules)
+	make_user "$tree" "-j$(nproc)" "${goals[@]}"
+	of_user "$tree"
+}
+
+# modular CONFIG: which of lab/kernel.modules a kernel has as modules.
+modular() {
+	local name
+
+	for name in $(lab_modules boot demand); do
+		[[ $(setting "$1" "$(option_of "$name")") != m ]] || printf '%s\n' "$name"
+	done
+}
+
+# of_modules PATH: where the modules of a kernel of the user's are.
+of_modules() {
+	local path=$1 dir name
+
+	path=$(realpath "$path")
+	dir=${path%/arch/x86/boot/bzImage}
+	if [[ -f $dir/.config ]]; then
+		[[ -n $(modular "$dir/.config") ]] || return 0
+		find_modules "$dir"
+		for name in $(modular "$dir/.config"); do
+			[[ -n ${module_file[$name]:-} ]] ||
+				die "$dir has no module $name yet: build it with make modules."
+		done
+		printf '%s\n' "$dir"
+	elif [[ ${path##*/} == vmlinuz-* ]]; then
+		dir=${path%/*}
+		dir=${dir%/boot}/lib/modules/${path##*/vmlinuz-}
+		[[ ! -d $dir ]] || printf '%s\n' "$dir"
+	fi
+}
+
 main() {
+	local llvm=${LLVM:-}
+
 	# Whoever calls this from a Makefile does not mean their variables for the kernel's.
 	unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL KBUILD_OUTPUT KCONFIG_CONFIG
 	unset ARCH CROSS_COMPILE LLVM O V W
@@ -279,6 +348,12 @@ main() {
 	--user)
 		[[ $# -eq 2 && -z $debug ]] || die "--user takes one PATH, and no --debug."
 		of_user "$2" ;;
+	--build)
+		[[ $# -eq 2 && -z $debug ]] || die "--build takes one TREE, and no --debug."
+		of_build "$2" ;;
+	--modules)
+		[[ $# -eq 2 && -z $debug ]] || die "--modules takes one PATH, and no --debug."
+		of_modules "$2" ;;
 	-* | '') die "one argument, a kernel tree; --help says more." ;;
 	*)
 		[[ $# -eq 1 ]] || die "one argument, a kernel tree; --help says more."

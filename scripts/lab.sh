@@ -33,7 +33,11 @@ lab_run_options=()
 lab_environment=(KVM_VFIO_TESTS_OUTER=1)
 
 lab_held=()
+lab_modules=
 lab_spoke=
+# No longer empty once it has been heard of, in any boot.
+lab_ever_spoke=
+lab_stalled_twice=
 lab_problems=
 lab_stalled_at=-1
 # Power-on, boot and power-off of a lab, on a slow machine.
@@ -182,12 +186,18 @@ lab_describe_qemu()
 	[[ -n $lab_no_posting ]] || printf 'posts interrupts of devices'
 }
 
-# lab_kernel USER_KERNEL DEBUG: leaves the bzImage to boot in $lab_output; DEBUG is an option of
-# lab/kernel.sh or empty.
+# lab_kernel USER_KERNEL DEBUG BISECT: leaves the bzImage to boot in $lab_output, and where its
+# modules are in $lab_modules; DEBUG is an option of lab/kernel.sh or empty.
 lab_kernel()
 {
+	local kernel
+
 	if [[ -n $1 ]]; then
-		lab_must lab/kernel.sh --user "$1"
+		lab_must lab/kernel.sh "$([[ -n $3 ]] && echo --build || echo --user)" "$1"
+		kernel=$lab_output
+		lab_must lab/kernel.sh --modules "$1"
+		lab_modules=$lab_output
+		lab_output=$kernel
 	else
 		lab_must lab/kernel.sh ${2:+"$2"} "$KSRC"
 	fi
@@ -265,6 +275,7 @@ lab_take_line()
 	if [[ $line == "KTAP version 1" ]]; then
 		lab_begin
 		lab_spoke=1
+		lab_ever_spoke=1
 	elif [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ ([^#]*[^#\ ])(\ \#\ (.*))?$ ]]; then
 		lab_result "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]:-}"
 	elif [[ $line == "    "* ]]; then
@@ -293,6 +304,8 @@ lab_boot()
 	lab_spoke=
 	note "booting the lab for $((${#run_labels[@]} - ktap_done)) test runs"
 	seconds=$((lab_boot_seconds + (${#run_labels[@]} - ktap_done) * program_seconds))
+	# Whoever debugs takes their time.
+	[[ -z $lab_gdb ]] || seconds=1000000
 	# boot.sh knows better what to say when the time is up, so let it be the first. And it must
 	# not outlive us: after SIGKILL nobody else would end it.
 	child_start $((seconds + 30)) - setpriv --pdeathsig TERM \
@@ -349,7 +362,10 @@ lab_judge_boot()
 
 	if ((ktap_done < ${#run_labels[@]})); then
 		if ((child_status == lab_stalled)); then
-			lab_forgive_stall || lab_died "the emulation stalled twice"
+			lab_forgive_stall || {
+				lab_stalled_twice=1
+				lab_died "the emulation stalled twice"
+			}
 		elif ((child_status == 2)) && [[ -z $lab_spoke ]]; then
 			# Its sentence is on stderr already.
 			((ktap_planned)) || exit 2
