@@ -32,7 +32,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --force             ... though it looks like in use
   --restore           give back what a killed run left behind, and exit
   --list, --devices   the tests; the devices of this machine that it could use
-  --dry-run           say what would be done, change nothing
+  --dry-run, --trace  say what would be done; trace each case that fails
   --iommu-mode MODE   iommufd, iommufd_compat_type1, iommufd_compat_type1v2,
                       vfio_type1_iommu, vfio_type1v2_iommu; default: all
   --timeout PERCENT   scale every bound on time, 100 by default
@@ -165,6 +165,7 @@ take_options()
 		--debug) lab_debug=--debug && lab_only=${lab_only:-$1} ;;
 		--gdb) lab_gdb=--gdb && lab_only=${lab_only:-$1} ;;
 		--bisect) bisect=1 && lab_only=${lab_only:-$1} ;;
+		--trace) trace_wanted=--trace ;;
 		--shell) lab_shell=1 && lab_only=${lab_only:-$1} ;;
 		--posting) lab_posting=yes && lab_only=${lab_only:-$1} ;;
 		--no-posting) lab_posting=no && lab_only=${lab_only:-$1} ;;
@@ -344,6 +345,7 @@ compose_lab_options()
 
 	# Nobody else uses the lab's devices, so no time is spent on finding that out.
 	lab_run_options=(--force --seed "$seed" --timeout "$timeout_percent")
+	[[ -z $trace_wanted ]] || lab_run_options+=(--trace)
 	((repeat_times == 1)) || lab_run_options+=(--repeat "$repeat_times")
 	for bdf in "${devices[@]}"; do
 		lab_run_options+=(-d "$bdf")
@@ -354,6 +356,7 @@ compose_lab_options()
 	[[ $lab_posting != no ]] || lab_boot_options+=(--no-posting)
 	[[ -z ${O:-} ]] || lab_boot_options+=(--build "$O")
 	[[ -z $lab_modules ]] || lab_boot_options+=(--modules "$lab_modules")
+	[[ -z $trace_wanted ]] || lab_boot_options+=(--trace)
 	[[ -z $lab_gdb ]] || lab_boot_options+=(--gdb)
 	! packs_few || lab_boot_options+=(--tests "${tests[*]}")
 	((${#lab_append[@]} == 0)) || lab_boot_options+=(--append "${lab_append[*]}")

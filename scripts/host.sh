@@ -13,6 +13,8 @@
 . "${BASH_SOURCE[0]%/*}/pci-device.sh"
 # shellcheck source=scripts/test-list.sh
 . "${BASH_SOURCE[0]%/*}/test-list.sh"
+# shellcheck source=scripts/trace.sh
+. "${BASH_SOURCE[0]%/*}/trace.sh"
 
 # host_check FORCE DRY_RUN DEVICE...: all that can be known before anything is changed.
 host_check()
@@ -23,7 +25,7 @@ host_check()
 	for bdf; do
 		pci_check_present "$bdf"
 	done
-	[[ -n $dry_run ]] || pci_check_root
+	[[ -n $dry_run ]] || { pci_check_root && trace_check; }
 	for bdf; do
 		for check in "${pci_checks[@]}"; do
 			"$check" "$bdf" "$@"
@@ -36,7 +38,7 @@ host_check()
 host_run_one()
 {
 	local name=${run_names[$1]} needs=${run_needs[$1]} label=${run_labels[$1]} log_dir=$2
-	local seed=${run_seeds[$1]} bdfs
+	local seed=${run_seeds[$1]} bdfs failed=$ktap_failed
 
 	read -ra bdfs <<<"${run_bdfs[$1]}"
 	shift 2
@@ -46,8 +48,10 @@ host_run_one()
 	child_notes=("${child_notes[@]/#/$pci_state/}")
 	[[ $needs != *,hugepages,* ]] || hugepages_reserve
 	repeat_case "$name" "$seed" "${bdfs[*]}"
+	trace_begin "$label" "$log_dir/${label// /.}.trace"
 	ktap_program "$label" "$program_seconds" "$log_dir/${label// /.}.stderr" \
 		"$test_dir/$name" --seed "$seed" "$@" "${bdfs[@]}"
+	trace_end $((ktap_failed > failed))
 	hugepages_give_back_all
 }
 
@@ -91,6 +95,7 @@ host_run()
 host_cleanup()
 {
 	child_cleanup
+	trace_cleanup
 	hugepages_give_back_all
 	if [[ -n $child_stuck ]]; then
 		note "the devices are not given back: when that process is gone, ./run.sh --restore"

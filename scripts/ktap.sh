@@ -143,6 +143,7 @@ program_take_line()
 		line="# $line"
 	fi
 	ktap_emit "    $line"
+	[[ -z ${trace_instance:-} ]] || trace_result "$line"
 }
 
 # Why what the program said cannot stand as it is; nothing if it can.
