@@ -28,8 +28,8 @@ usage: ./run.sh [-d BDF]... [OPTION]... [TEST]... [-- ARGUMENT FOR THE TESTS]...
 Runs the tests, all by default, in the lab: a QEMU machine with an IOMMU and PCI
 devices. With -d, on that device of this machine. KTAP on stdout.
 
-  -d BDF[+BDF]        lend it to vfio-pci and test it; two: by the tests of two
-  --force             ... though it looks like in use
+  -d BDF[/vfN][+BDF]  lend it to vfio-pci and test it; two: by the tests of two
+  --host, --force     no device, but here; take a device though it is in use
   --restore           give back what a killed run left behind, and exit
   --list, --devices   the tests; the devices of this machine that it could use
   --dry-run, --trace  say what would be done; trace each case that fails
@@ -61,6 +61,7 @@ arguments=()
 # The options, each value a word of its own.
 given=()
 force=
+host=
 action=run
 iommu_mode=
 timeout_percent=100
@@ -112,7 +113,8 @@ add_device()
 
 	[[ $1 != *+*+* ]] || die "-d takes a device or a pair of them, not '$1'"
 	while [[ -n $rest ]]; do
-		bdf=$(pci_bdf "${rest%%+*}")
+		bdf=$(pci_address "${rest%%+*}")
+		pci_vf_remember "$bdf" "${rest%%+*}"
 		rest=${rest#*+}
 		word+=${word:++}$bdf
 		[[ " ${lent[*]} " == *" $bdf "* ]] || lent+=("$bdf")
@@ -159,6 +161,7 @@ take_options()
 		--list) action=list ;;
 		--devices) action=devices ;;
 		--restore) action=restore ;;
+		--host) host=1 ;;
 		--force) force=1 ;;
 		--dry-run) dry_run=1 ;;
 		--no-install) no_install=1 ;;
@@ -301,7 +304,9 @@ run_here()
 	local bdf i
 
 	[[ -z $lab_only ]] ||
-		die "$lab_only is for the lab, and -d ${devices[0]} is on this machine"
+		die "$lab_only is for the lab, and ${devices[0]+-d }${devices[0]---host} is on this" \
+			"machine"
+	((${#devices[@]})) || host_check_needs "${tests[@]}"
 	host_check "$force" "$dry_run" "${lent[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then
 		lab_prepare build || exit 2
@@ -465,9 +470,9 @@ main()
 	case $action in
 	list) test_list_all ;;
 	devices) list_devices ;;
-	restore) pci_check_root && hugepages_restore && pci_restore ;;
+	restore) host_restore ;;
 	run)
-		if ((${#devices[@]})); then
+		if [[ -n $host ]] || ((${#devices[@]})); then
 			run_here
 		else
 			run_in_lab

@@ -11,6 +11,8 @@
 . "${BASH_SOURCE[0]%/*}/hugepages.sh"
 # shellcheck source=scripts/pci-device.sh
 . "${BASH_SOURCE[0]%/*}/pci-device.sh"
+# shellcheck source=scripts/pci-vf.sh
+. "${BASH_SOURCE[0]%/*}/pci-vf.sh"
 # shellcheck source=scripts/test-list.sh
 . "${BASH_SOURCE[0]%/*}/test-list.sh"
 # shellcheck source=scripts/trace.sh
@@ -23,14 +25,33 @@ host_check()
 
 	shift 2
 	for bdf; do
-		pci_check_present "$bdf"
+		[[ -n ${pci_vfs[$bdf]:-} ]] || pci_check_present "$bdf"
 	done
-	[[ -n $dry_run ]] || { pci_check_root && trace_check; }
+	if [[ -z $dry_run ]]; then
+		(($# == 0)) || pci_check_root
+		trace_check
+	fi
 	for bdf; do
+		if [[ -n ${pci_vfs[$bdf]:-} ]]; then
+			pci_vf_check "$bdf" "$@"
+			continue
+		fi
 		for check in "${pci_checks[@]}"; do
 			"$check" "$bdf" "$@"
 		done
 		[[ -n $force ]] || pci_check_idle "$bdf"
+	done
+}
+
+# host_check_needs TEST...: with --host and no device, that none of those asked for takes one.
+host_check_needs()
+{
+	local name needs
+
+	for name; do
+		needs=$(test_needs "$name")
+		[[ $needs != *,device,* && $needs != *,devices,* ]] ||
+			die "$name takes a device: name one with -d"
 	done
 }
 
@@ -58,10 +79,15 @@ host_run_one()
 # The devices are bound before the first program that needs one.
 host_take_all()
 {
-	local bdf
+	local bdf check
 
-	pci_load_vfio_pci
+	pci_forget_other_boots
+	pci_load_vfio_pci "$@"
+	pci_vf_make_all
 	for bdf; do
+		for check in ${pci_vfs[$bdf]:+pci_check_iommu pci_check_group}; do
+			"$check" "$bdf" "$@"
+		done
 		pci_take "$bdf"
 	done
 }
@@ -94,6 +120,8 @@ host_run()
 # Whatever happened: no program of ours runs on, and each device is back with its driver.
 host_cleanup()
 {
+	local status=0
+
 	child_cleanup
 	trace_cleanup
 	hugepages_give_back_all
@@ -101,5 +129,22 @@ host_cleanup()
 		note "the devices are not given back: when that process is gone, ./run.sh --restore"
 		return 1
 	fi
-	pci_give_back_all
+	pci_give_back_all || status=1
+	pci_vf_remove_all || status=1
+	return "$status"
+}
+
+# run.sh --restore
+host_restore()
+{
+	local status=0
+
+	pci_check_root
+	[[ -n $(ls -A "$pci_state" 2>/dev/null || true) ]] || note "nothing to restore"
+	pci_forget_other_boots
+	trace_restore
+	hugepages_restore
+	pci_restore || status=1
+	pci_vf_restore || status=1
+	return "$status"
 }

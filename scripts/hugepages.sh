@@ -89,6 +89,10 @@ hugepages_restore()
 	for note in "$pci_state"/hugepages.*; do
 		[[ -e $note ]] || continue
 		process_noted "$note" >/dev/null && continue
+		if process_noted_before_boot "$note"; then
+			rm -f "$note"
+			continue
+		fi
 		note "giving back the huge pages of a run that was killed"
 		hugepages_give_back "$note"
 	done

@@ -15,13 +15,18 @@
 # What must hold of a device before it is taken, besides being idle, which the user can overrule.
 # Each gets the device and all that are taken with it.
 # shellcheck disable=SC2034 # for who sources this
-pci_checks=(pci_check_iommu pci_check_interrupt_remapping pci_check_group pci_check_free
-	pci_check_vfio_pci)
+pci_checks=(pci_check_iommu pci_check_interrupt_remapping pci_check_vfio_pci pci_check_denylist
+	pci_check_group pci_check_free)
 
 pci_root=${KVM_VFIO_TESTS_ROOT:-}
 pci_bus=$pci_root/sys/bus/pci
 pci_state=$pci_root/run/kvm-vfio-tests
 pci_taken=()
+# All that may be loaded on behalf of vfio-pci; each before those that it stands on.
+pci_vfio_modules='vfio_pci vfio_pci_core vfio_iommu_type1 vfio iommufd irqbypass'
+# vfio-pci's list of devices with errata that only a trusted user may be given: Intel's QAT (DH895xCC,
+# C3xxx, C62x, with their virtual functions), DSA and IAX.
+pci_denylist='8086:0435 8086:0443 8086:19e2 8086:19e3 8086:37c8 8086:37c9 8086:0b25 8086:0cfe'
 
 # The full form of an address: 0000:01:00.0 for 01:00.0.
 pci_bdf()
@@ -87,16 +92,42 @@ pci_check_root()
 	die "binding a device to vfio-pci takes root: run this with sudo"
 }
 
+# How this machine gets an IOMMU: by the vendor of its CPU, and by what its firmware offers.
+pci_iommu_advice()
+{
+	local tables=$pci_root/sys/firmware/acpi/tables name='VT-d' table=DMAR also='"VT for directed I/O"'
+
+	if grep -qsE 'AuthenticAMD|HygonGenuine' "$pci_root/proc/cpuinfo"; then
+		name=AMD-Vi
+		table=IVRS
+		also='"IOMMU"'
+	fi
+	if ! grep -qs '^vendor_id' "$pci_root/proc/cpuinfo"; then
+		printf 'enable VT-d or AMD-Vi in the firmware and boot with intel_iommu=on or '
+		printf 'amd_iommu=on'
+		return
+	fi
+	if [[ -e $tables/$table ]]; then
+		printf 'the firmware has %s on, so ' "$name"
+	else
+		printf 'enable %s in the firmware (often called %s) and ' "$name" "$also"
+	fi
+	if [[ $name == VT-d ]]; then
+		printf 'boot with intel_iommu=on and a kernel that has CONFIG_INTEL_IOMMU'
+	else
+		printf 'boot with amd_iommu=on, without amd_iommu=off or iommu=off, and a kernel '
+		printf 'that has CONFIG_AMD_IOMMU'
+	fi
+}
+
 pci_check_iommu()
 {
 	local group
 
 	group=$(pci_group "$1")
-	[[ -n $group ]] ||
-		die "no IOMMU: $1 is in no IOMMU group; enable VT-d or AMD-Vi in the firmware" \
-			"and boot with intel_iommu=on or amd_iommu=on"
+	[[ -n $group ]] || die "no IOMMU: $1 is in no IOMMU group; $(pci_iommu_advice)"
 	[[ $(cat "$pci_root/sys/kernel/iommu_groups/$group/name" 2>/dev/null) != vfio-noiommu ]] ||
-		die "no IOMMU: $1 is in a vfio-noiommu group; enable VT-d or AMD-Vi in the firmware"
+		die "no IOMMU: $1 is in a vfio-noiommu group; $(pci_iommu_advice)"
 }
 
 # With interrupt remapping on, x86 puts every IO-APIC and PCI interrupt behind a chip named IR-*.
@@ -135,8 +166,32 @@ pci_check_group()
 
 pci_check_vfio_pci()
 {
-	[[ -d $pci_bus/drivers/vfio-pci ]] || modprobe -n -q vfio-pci 2>/dev/null ||
-		die "this kernel has no vfio-pci: it needs CONFIG_VFIO_PCI"
+	# Of busybox's modprobe and the usual one, both know -D.
+	[[ -d $pci_bus/drivers/vfio-pci ]] || modprobe -q -D vfio-pci >/dev/null 2>&1 ||
+		die "this kernel has no vfio-pci: it needs CONFIG_VFIO_PCI, built in or installed as" \
+			"a module"
+}
+
+pci_is_denylisted()
+{
+	local vendor device
+
+	vendor=$(pci_attribute "$1" vendor)
+	device=$(pci_attribute "$1" device)
+	[[ " $pci_denylist " == *" ${vendor#0x}:${device#0x} "* ]]
+}
+
+# Where vfio-pci is not loaded yet, pci_load_vfio_pci() sees to it.
+pci_check_denylist()
+{
+	local parameter=$pci_root/sys/module/vfio_pci/parameters/disable_denylist value=N
+
+	[[ -d $pci_bus/drivers/vfio-pci && $(pci_driver "$1") != vfio-pci ]] || return 0
+	pci_is_denylisted "$1" || return 0
+	{ read -r value <"$parameter"; } 2>/dev/null || true
+	[[ $value == N ]] || return 0
+	die "vfio-pci refuses $1, which is on its denylist: boot with vfio_pci.disable_denylist=1, or" \
+		"modprobe -r vfio-pci and run this again, which loads it so"
 }
 
 # The names below /dev that belong to a device and to what hangs on it.
@@ -240,32 +295,65 @@ pci_check_free()
 	local owner
 
 	[[ -d $pci_state/$1 ]] || return 0
+	! process_noted_before_boot "$pci_state/$1/owner" || return 0
 	owner=$(process_noted "$pci_state/$1/owner") &&
 		die "$1 is in use: another run, process $owner, is testing it"
 	die "$1 was left behind by a run that was killed: repair that first with ./run.sh --restore"
 }
 
+# pci_load_vfio_pci DEVICE...: for these.
 pci_load_vfio_pci()
 {
+	local name absent='' bdf denylist=''
+
 	[[ ! -d $pci_bus/drivers/vfio-pci ]] || return 0
+	for name in $pci_vfio_modules; do
+		[[ -d $pci_root/sys/module/$name ]] || absent+=" $name"
+	done
+	for bdf; do
+		! pci_is_denylisted "$bdf" || denylist=disable_denylist=1
+	done
 	mkdir -p "$pci_state"
-	: >"$pci_state/loaded-vfio-pci"
-	modprobe vfio-pci || die "vfio-pci cannot be loaded: modprobe vfio-pci failed"
+	{ process_identity $$ && printf '%s\n' "$absent"; } >"$pci_state/loaded-vfio-pci"
+	note "loading vfio-pci${denylist:+ with $denylist}"
+	modprobe vfio-pci $denylist || die "vfio-pci cannot be loaded: modprobe vfio-pci failed"
+	# It does not stand on these, but its users do, and either may be built in or left out.
+	modprobe -q vfio_iommu_type1 2>/dev/null || true
+	modprobe -q iommufd 2>/dev/null || true
 }
 
+# Once nobody is lent anything, the modules that were not there before go; whoever uses one meanwhile
+# keeps it.
 pci_unload_vfio_pci()
 {
-	local device
+	local device name names owner
 
 	[[ -e $pci_state/loaded-vfio-pci ]] || return 0
+	owner=$(process_noted "$pci_state/loaded-vfio-pci") && [[ $owner != "$$" ]] && return 0
 	for device in "$pci_state"/*/; do
 		[[ ! -d $device ]] || return 0
 	done
+	{ read -r _ && read -r names; } <"$pci_state/loaded-vfio-pci" || names=
 	rm -f "$pci_state/loaded-vfio-pci"
-	# These three were loaded with it or on its behalf; who uses one keeps it.
-	modprobe -q -r vfio-pci 2>/dev/null || true
-	modprobe -q -r vfio_iommu_type1 2>/dev/null || true
-	modprobe -q -r iommufd 2>/dev/null || true
+	for name in $names; do
+		[[ ! -d $pci_root/sys/module/$name ]] || modprobe -q -r "$name" 2>/dev/null || true
+	done
+}
+
+# What runs noted before the machine was booted. Drivers, huge pages and modules are as the boot left
+# them, so the notes are all that is to be removed.
+pci_forget_other_boots()
+{
+	local notes
+
+	for notes in "$pci_state"/*; do
+		if [[ -d $notes ]] && process_noted_before_boot "$notes/owner"; then
+			note "${notes##*/}: lent before this machine was booted, nothing to give back"
+		elif [[ ! -f $notes ]] || ! process_noted_before_boot "$notes"; then
+			continue
+		fi
+		rm -rf "$notes"
+	done
 }
 
 # Binds a device to vfio-pci, or takes it as it is if it is bound to it already.
@@ -341,12 +429,11 @@ pci_give_back_all()
 # run.sh --restore: what runs that no longer exist left behind.
 pci_restore()
 {
-	local notes owner program status=0 found=
+	local notes owner program status=0
 
 	for notes in "$pci_state"/*/; do
 		[[ -d $notes ]] || continue
 		notes=${notes%/}
-		found=1
 		if owner=$(process_noted "$notes/owner"); then
 			note "${notes##*/}: process $owner is testing it, left alone"
 			status=1
@@ -363,6 +450,5 @@ pci_restore()
 		[[ -e /proc/${notes##*.} ]] || rm -rf "$notes"
 	done
 	pci_unload_vfio_pci
-	[[ -n $found ]] || note "nothing to restore"
 	return "$status"
 }

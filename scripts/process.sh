@@ -2,7 +2,16 @@
 # shellcheck shell=bash
 # Sourced: processes by more than their id, which the kernel may use again.
 
-# Prints "PID START" of a process; false if there is none.
+# Of this boot of the machine; without a process of its own.
+process_boot()
+{
+	local boot=''
+
+	{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || true
+	printf '%s' "${boot:-unknown}"
+}
+
+# Prints "PID START BOOT" of a process; false if there is none.
 process_identity()
 {
 	local stat
@@ -10,7 +19,7 @@ process_identity()
 	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	# The name in parentheses may hold anything; the start time is the 20th field behind it.
 	read -ra stat <<<"${stat##*) }"
-	printf '%s %s\n' "$1" "${stat[19]}"
+	printf '%s %s %s\n' "$1" "${stat[19]}" "$(process_boot)"
 }
 
 # Is the process whose identity stands in this file still there? Prints its id.
@@ -22,4 +31,13 @@ process_noted()
 	pid=${noted%% *}
 	[[ -n $pid && $(process_identity "$pid") == "$noted" ]] || return 1
 	printf '%s' "$pid"
+}
+
+# Was this noted before the machine was booted? Then nothing of what it says holds any more.
+process_noted_before_boot()
+{
+	local boot=''
+
+	{ read -r _ _ boot <"$1"; } 2>/dev/null || true
+	[[ -n $boot && $boot != "$(process_boot)" ]]
 }
