@@ -304,8 +304,8 @@ run_here()
 	local bdf i
 
 	[[ -z $lab_only ]] ||
-		die "$lab_only is for the lab, and ${devices[0]+-d }${devices[0]---host} is on this" \
-			"machine"
+		die "$lab_only is for the lab, and ${devices[0]+-d }${devices[0]---host} is on" \
+			"this machine"
 	((${#devices[@]})) || host_check_needs "${tests[@]}"
 	host_check "$force" "$dry_run" "${lent[@]}"
 	if [[ -e Makefile && -z $dry_run ]]; then

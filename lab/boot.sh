@@ -86,7 +86,8 @@ parse() {
 		--no-posting) no_posting=1; shift; continue ;;
 		--) shift; break ;;
 		--iommu | --kernel | --accel | --tcg-threads | --smp | --memory | --append | \
-			--timeout | --payload | --tests | --modules | --build | --log-dir | --qemu) ;;
+			--timeout | --payload | --tests | --modules | --build | --log-dir | \
+			--qemu) ;;
 		-*) die "unknown option '$1'; --help lists them." ;;
 		*) break ;;
 		esac

@@ -201,7 +201,8 @@ setting() {
 }
 
 # missing_from CONFIG OPTIONS: whether none of the options, between bars, is built in or a module
-# that the lab brings along. An option with a question mark counts only if the release has it, that is if CONFIG mentions it.
+# that the lab brings along. An option with a question mark counts only if the release has it, that
+# is if CONFIG mentions it.
 missing_from() {
 	local config=$1 option
 

@@ -4,9 +4,9 @@
 #
 #   0    every result is good
 #   1    a result is bad, or the kernel died or complained in a test
-#   125  no answer from this commit: the kernel does not build, lacks an option or does not boot, the
-#        emulation stalled, or nothing but skips and environment errors came
-#   128  and above, with which git gives up: wrong usage, something missing on this machine, a signal
+#   125  no answer from this commit: the kernel does not build, lacks an option or does not boot,
+#        the emulation stalled, or nothing but skips and environment errors came
+#   128  and above, with which git gives up: wrong usage, something missing here, a signal
 
 # From the moment on in which whatever fails is the commit's doing.
 bisect_kernel=

@@ -33,9 +33,9 @@ lab_run_options=()
 lab_environment=(KVM_VFIO_TESTS_OUTER=1)
 
 lab_held=()
-lab_modules=
 lab_spoke=
-# No longer empty once it has been heard of, in any boot.
+# For run.sh: where the modules of the kernel are; whether the lab was heard of, in any boot.
+lab_modules=
 lab_ever_spoke=
 lab_stalled_twice=
 lab_problems=
@@ -196,6 +196,7 @@ lab_kernel()
 		lab_must lab/kernel.sh "$([[ -n $3 ]] && echo --build || echo --user)" "$1"
 		kernel=$lab_output
 		lab_must lab/kernel.sh --modules "$1"
+		# shellcheck disable=SC2034 # for run.sh, as the other two
 		lab_modules=$lab_output
 		lab_output=$kernel
 	else
@@ -275,6 +276,7 @@ lab_take_line()
 	if [[ $line == "KTAP version 1" ]]; then
 		lab_begin
 		lab_spoke=1
+		# shellcheck disable=SC2034
 		lab_ever_spoke=1
 	elif [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ ([^#]*[^#\ ])(\ \#\ (.*))?$ ]]; then
 		lab_result "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]:-}"
@@ -363,6 +365,7 @@ lab_judge_boot()
 	if ((ktap_done < ${#run_labels[@]})); then
 		if ((child_status == lab_stalled)); then
 			lab_forgive_stall || {
+				# shellcheck disable=SC2034
 				lab_stalled_twice=1
 				lab_died "the emulation stalled twice"
 			}

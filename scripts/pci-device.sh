@@ -24,8 +24,8 @@ pci_state=$pci_root/run/kvm-vfio-tests
 pci_taken=()
 # All that may be loaded on behalf of vfio-pci; each before those that it stands on.
 pci_vfio_modules='vfio_pci vfio_pci_core vfio_iommu_type1 vfio iommufd irqbypass'
-# vfio-pci's list of devices with errata that only a trusted user may be given: Intel's QAT (DH895xCC,
-# C3xxx, C62x, with their virtual functions), DSA and IAX.
+# vfio-pci's list of devices with errata that only a trusted user may be given: Intel's QAT
+# (DH895xCC, C3xxx, C62x, with their virtual functions), DSA and IAX.
 pci_denylist='8086:0435 8086:0443 8086:19e2 8086:19e3 8086:37c8 8086:37c9 8086:0b25 8086:0cfe'
 
 # The full form of an address: 0000:01:00.0 for 01:00.0.
@@ -95,7 +95,8 @@ pci_check_root()
 # How this machine gets an IOMMU: by the vendor of its CPU, and by what its firmware offers.
 pci_iommu_advice()
 {
-	local tables=$pci_root/sys/firmware/acpi/tables name='VT-d' table=DMAR also='"VT for directed I/O"'
+	local tables=$pci_root/sys/firmware/acpi/tables
+	local name=VT-d table=DMAR also='"VT for directed I/O"'
 
 	if grep -qsE 'AuthenticAMD|HygonGenuine' "$pci_root/proc/cpuinfo"; then
 		name=AMD-Vi
@@ -168,8 +169,8 @@ pci_check_vfio_pci()
 {
 	# Of busybox's modprobe and the usual one, both know -D.
 	[[ -d $pci_bus/drivers/vfio-pci ]] || modprobe -q -D vfio-pci >/dev/null 2>&1 ||
-		die "this kernel has no vfio-pci: it needs CONFIG_VFIO_PCI, built in or installed as" \
-			"a module"
+		die "this kernel has no vfio-pci: it needs CONFIG_VFIO_PCI, built in or installed" \
+			"as a module"
 }
 
 pci_is_denylisted()
@@ -190,8 +191,9 @@ pci_check_denylist()
 	pci_is_denylisted "$1" || return 0
 	{ read -r value <"$parameter"; } 2>/dev/null || true
 	[[ $value == N ]] || return 0
-	die "vfio-pci refuses $1, which is on its denylist: boot with vfio_pci.disable_denylist=1, or" \
-		"modprobe -r vfio-pci and run this again, which loads it so"
+	die "vfio-pci refuses $1, which is on its denylist: boot with" \
+		"vfio_pci.disable_denylist=1, or modprobe -r vfio-pci and run this again, which" \
+		"loads it so"
 }
 
 # The names below /dev that belong to a device and to what hangs on it.
@@ -322,8 +324,8 @@ pci_load_vfio_pci()
 	modprobe -q iommufd 2>/dev/null || true
 }
 
-# Once nobody is lent anything, the modules that were not there before go; whoever uses one meanwhile
-# keeps it.
+# Once nobody is lent anything, the modules that were not there before go; whoever uses one
+# meanwhile keeps it.
 pci_unload_vfio_pci()
 {
 	local device name names owner
@@ -340,15 +342,15 @@ pci_unload_vfio_pci()
 	done
 }
 
-# What runs noted before the machine was booted. Drivers, huge pages and modules are as the boot left
-# them, so the notes are all that is to be removed.
+# What runs noted before the machine was booted. Drivers, huge pages and modules are as the boot
+# left them, so the notes are all that is to be removed.
 pci_forget_other_boots()
 {
 	local notes
 
 	for notes in "$pci_state"/*; do
 		if [[ -d $notes ]] && process_noted_before_boot "$notes/owner"; then
-			note "${notes##*/}: lent before this machine was booted, nothing to give back"
+			note "${notes##*/}: lent before the last boot, nothing to give back"
 		elif [[ ! -f $notes ]] || ! process_noted_before_boot "$notes"; then
 			continue
 		fi

@@ -132,8 +132,8 @@ pci_vf_remove()
 	if [[ -d $device ]]; then
 		{ [[ $(pci_attribute "$pf" sriov_numvfs) == "$number" ]] ||
 			printf '%s\n' "$number" >"$device/sriov_numvfs"; } 2>/dev/null || {
-			note "$pf: its virtual functions cannot be removed, dmesg | tail says why;" \
-				"try again with ./run.sh --restore"
+			note "$pf: its virtual functions cannot be removed, dmesg | tail says" \
+				"why; try again with ./run.sh --restore"
 			return 1
 		}
 		[[ -z $autoprobe ]] || printf '%s\n' "$autoprobe" >"$device/sriov_drivers_autoprobe"

@@ -37,8 +37,8 @@ trace_check()
 
 	[[ -n $trace_wanted ]] || return 0
 	dir=$(trace_dir) ||
-		die "--trace: no tracefs: mount -t tracefs tracefs /sys/kernel/tracing, as root; the" \
-			"kernel needs CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS or a tracer"
+		die "--trace: no tracefs: mount -t tracefs tracefs /sys/kernel/tracing, as root;" \
+			"the kernel needs CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS"
 	[[ -w $dir/instances ]] || die "--trace takes root: run this with sudo"
 }
 

@@ -8,7 +8,8 @@
 # Bug class: a runner that keeps what it borrowed.
 #
 # Needs the lab's machine, which is thrown away: an NVMe controller that the kernel drives, an edu
-# device that nobody does, and for virtual functions an igb. The programs that run.sh is given here are made up.
+# device that nobody does, and for virtual functions an igb. The programs that run.sh is given here
+# are made up.
 
 set -euo pipefail
 unset O KVM_VFIO_TESTS_OUTER
@@ -74,7 +75,8 @@ driver_of()
 state()
 {
 	printf '%s, override %s, functions %s, huge pages %s, notes %s' "$(driver_of "$1")" \
-		"$(<"$pci/$1/driver_override")" "$(cat "$pci/$1/sriov_numvfs" 2>/dev/null || true)" \
+		"$(<"$pci/$1/driver_override")" \
+		"$(cat "$pci/$1/sriov_numvfs" 2>/dev/null || true)" \
 		"$(</proc/sys/vm/nr_hugepages)" \
 		"$(find /run/kvm-vfio-tests -mindepth 1 2>/dev/null | wc -l)"
 }
@@ -94,7 +96,8 @@ await()
 # shellcheck disable=SC2317 # called by await
 is_lent()
 {
-	[[ $(driver_of "$1") == vfio-pci && -s $work/program && $(</proc/sys/vm/nr_hugepages) -gt 0 ]]
+	[[ $(driver_of "$1") == vfio-pci && -s $work/program ]] &&
+		(($(</proc/sys/vm/nr_hugepages) > 0))
 }
 
 # shellcheck disable=SC2317 # called by await
@@ -109,7 +112,8 @@ run()
 	out=$("$tree/run.sh" "$@" 2>&1) || status=$?
 }
 
-# start_hanging WORD [BDF]: a run that hangs in its program, in a process group that SIGINT can reach.
+# start_hanging WORD [BDF]: a run that hangs in its program, in a process group that SIGINT can
+# reach.
 start_hanging()
 {
 	rm -f "$work/program"
@@ -185,11 +189,13 @@ test_after_reboot()
 	program=$(<"$work/program")
 	kill -KILL "$runner" "$program" || true
 	wait "$runner" 2>/dev/null || true
-	sed -i '1s/[^ ]*$/another-boot/' "$notes/$nvme/owner" "$notes"/hugepages.*
+	find "$notes" -type f ! -name driver ! -name override \
+		-exec sed -i '1s/[^ ]*$/another-boot/' {} +
 	before=$(state "$nvme")
 	run --restore
 	((status == 0)) || why="exit status $status"
-	[[ $(state "$nvme") == "${before%notes*}notes 0" ]] || why="$before; after: $(state "$nvme")"
+	[[ $(state "$nvme") == "${before%notes*}notes 0" ]] ||
+		why="before: $before; after: $(state "$nvme")"
 	tap_result after_a_reboot_restore_touches_no_device "$why" "$out"
 	printf '0\n' >/proc/sys/vm/nr_hugepages
 	printf '%s\n' "$nvme" >"$pci/$nvme/driver/unbind"

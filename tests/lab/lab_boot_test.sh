@@ -76,6 +76,43 @@ test_hangs() {
 		sleep 50'
 }
 
+# shellcheck disable=SC2016 # for perl
+# ask_gdb SOCKET: why the machine stands still, in the words of gdb's protocol, and lets it go on.
+ask_gdb() {
+	perl -e 'use IO::Socket::UNIX;
+		my $qemu = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "no socket\n";
+		alarm 20;
+		syswrite $qemu, "\$?#3f";
+		sysread $qemu, my $answer, 1 while ($all .= $answer // "") !~ /#..$/;
+		syswrite $qemu, "+\$D#44";
+		sysread $qemu, $answer, 99;
+		print $all' "$1"
+}
+
+# shellcheck disable=SC2016 # dollars of gdb's protocol
+# Whoever debugs gets a machine that has done nothing yet, and all the time that they want.
+test_gdb() {
+	local pid tries=100 status=0 objection='' socket answer
+
+	"$top/lab/boot.sh" --kernel "$kernel" --accel tcg --payload "$work/empty" \
+		--log-dir "$work/log" --gdb -- true >"$work/stdout" 2>"$work/stderr" &
+	pid=$!
+	until grep -q 'QEMU waits for: gdb ' "$work/stderr" || ((tries-- <= 0)); do
+		sleep 0.1
+	done
+	socket=$(sed -n "s/.*target remote \([^']*\)'.*/\1/p" "$work/stderr")
+	sleep 2
+	[[ ! -s $work/log/console.log ]] || objection="the kernel has begun"
+	answer=$(ask_gdb "$socket" 2>&1) || true
+	[[ $answer == *'$T05'* || $answer == *'$S05'* ]] || objection+=" gdb hears '$answer'"
+	[[ $answer == *'$'[TS]05* ]] || kill "$pid" 2>/dev/null || true
+	wait "$pid" || status=$?
+	((status == 0)) || objection+=" status $status"
+	[[ ! -e $socket ]] || objection+=" the socket is left"
+	tap_result gdb_finds_the_machine_before_its_first_instruction "$objection" \
+		"$(<"$work/stderr")"
+}
+
 mkdir "$work/empty"
 if [[ ${1:-} == --kernel ]]; then
 	kernel=$2
@@ -86,4 +123,5 @@ tap_begin
 test_channels
 test_ends
 test_hangs
+test_gdb
 tap_end

@@ -139,7 +139,8 @@ test_refusals()
 {
 	refused a_lab_without_interrupt_remapping_is_told "no interrupt remapping" \
 		--append intremap=off a_pass_test
-	refused a_lab_without_an_iommu_is_told "the firmware has VT-d on, so boot with" --append intel_iommu=off a_pass_test
+	refused a_lab_without_an_iommu_is_told "the firmware has VT-d on, so boot with" \
+		--append intel_iommu=off a_pass_test
 	refused an_unknown_lab_device_is_told "no device 'gpu'" --lab-device gpu a_pass_test
 	QEMU=/no/qemu refused a_missing_qemu_is_told "qemu" --no-install a_pass_test
 }

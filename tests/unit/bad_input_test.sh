@@ -22,7 +22,8 @@ pf=$machine/sys/bus/pci/devices/$bdf
 # shellcheck source=tests/unit/machine.bash
 . "$top/tests/unit/machine.bash"
 
-# By what is wrong, as the table has it: what makes it so, and after a colon the arguments.
+# By what is wrong, as the table has it: what makes it so, and after an @ the arguments.
+# shellcheck disable=SC2016 # for eval, and the table's backticks
 declare -A cases=(
 	['a test that is not there: `no_such_test`']='@no_such_test'
 	['an option that is not there: `--frobnicate`']='@--frobnicate'
@@ -39,7 +40,7 @@ declare -A cases=(
 	['posting under KVM: `--posting --accel kvm`']='@--posting --accel kvm'
 	['a test of devices on this machine without one: `--host good_test`']='@--host good_test'
 	['neither a device nor a lab']='@plain_test'
-	['a log directory that cannot be: `--log-dir /proc/1/log`']='@-d 01:00.0 --log-dir /proc/1/log'
+	['a log directory that cannot be: `--log-dir /proc/1/l`']='@--log-dir=/proc/1/l -d 01:00.0'
 	['`-d 1:0.0`']='@-d 1:0.0'
 	['`-d ""`']='@-d ""'
 	['three devices as a pair']='@-d 01:00.0+02:00.0+03:00.0'
@@ -72,7 +73,7 @@ declare -A cases=(
 	['`--trace` without tracefs']='@--trace -d 01:00.0'
 )
 
-# What the cases do to the machine ------------------------------------------------------------------
+# What the cases do to the machine -----------------------------------------------------------------
 
 # shellcheck disable=SC2317 # called by way of the table
 somebody_else()
@@ -174,15 +175,17 @@ taken()
 # rows: WRONG<TAB>SENTENCE
 rows()
 {
+	# shellcheck disable=SC2016 # the table's backticks
 	sed -n '/^## Bad input/,/^## [^B]/s/^| \(.*\) | `\(.*\)` |$/\1\t\2/p' "$top/README.md"
 }
 
+# shellcheck disable=SC2317 # called by eval
 # ask_as ARGUMENT...: run.sh, by the runner of the case.
 ask_as()
 {
 	status=0
-	KVM_VFIO_TESTS_ROOT=$machine "${runner[@]}" "$tree/run.sh" "$@" >"$work/out" 2>"$work/err" ||
-		status=$?
+	KVM_VFIO_TESTS_ROOT=$machine "${runner[@]}" "$tree/run.sh" "$@" \
+		>"$work/out" 2>"$work/err" || status=$?
 	out=$(<"$work/out")
 	err=$(<"$work/err")
 }

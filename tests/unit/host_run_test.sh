@@ -70,7 +70,8 @@ test_modules()
 	((status == 0)) || why="exit status $status"
 	grep -qx vfio-pci "$work/modprobe" || why="vfio-pci was not loaded"
 	result vfio_pci_is_loaded_on_demand "$why"
-	result modules_are_as_before "$([[ $before == "$(state)" ]] || diff <(echo "$before") <(state))"
+	result modules_are_as_before "$([[ $before == "$(state)" ]] ||
+		diff <(echo "$before") <(state))"
 
 	without_vfio_pci
 	printf '0x8086\n' >"$pf/vendor"

@@ -55,16 +55,16 @@ says()
 
 test_required()
 {
-	local kernel=$top/lab/kernel.sh
+	local kernel=$top/lab/kernel.sh image=$built/arch/x86/boot/bzImage
 
 	make_built
-	says a_tree_with_everything_will_do 0 "$built/arch/x86/boot/bzImage" "$kernel" --user "$built"
+	says a_tree_with_everything_will_do 0 "$image" "$kernel" --user "$built"
 	says without_modules_none_are_looked_for 0 '' "$kernel" --modules "$built"
 	option VIRTIO_CONSOLE n
 	option IRQ_REMAP n
 	says each_missing_option_is_named 2 'it lacks CONFIG_VIRTIO_CONSOLE=y (the channel of the' \
 		"$kernel" --user "$built"
-	says and_the_next_one_too 2 'CONFIG_IRQ_REMAP=y (interrupt remapping); scripts/kernel-config' \
+	says and_the_next_one_too 2 'CONFIG_IRQ_REMAP=y (interrupt remapping); scripts/' \
 		"$kernel" --user "$built"
 	make_built
 	option BINFMT_SCRIPT m
@@ -73,8 +73,8 @@ test_required()
 	make_built
 	option KVM_AMD m
 	option VFIO_PCI m
-	says a_module_will_do 0 "$built/arch/x86/boot/bzImage" "$kernel" --user "$built"
-	says a_module_that_is_not_built_is_told 2 'no module kvm_amd yet: build it with make modules' \
+	says a_module_will_do 0 "$image" "$kernel" --user "$built"
+	says a_module_that_is_not_built_is_told 2 'kvm_amd yet: build it with make modules' \
 		"$kernel" --modules "$built"
 	module a/kvm-amd kvm,ccp
 	module b/ccp ''
@@ -120,7 +120,8 @@ test_kernel_config()
 	says then_nothing_is_missing 0 '' "$config" --check "$tree"
 	mkdir -p "$tree/arch/x86/boot"
 	: >"$tree/arch/x86/boot/bzImage"
-	says and_the_lab_takes_it 0 "$tree/arch/x86/boot/bzImage" "$top/lab/kernel.sh" --user "$tree"
+	says and_the_lab_takes_it 0 "$tree/arch/x86/boot/bzImage" "$top/lab/kernel.sh" \
+		--user "$tree"
 }
 
 # bisects NAME EXPECTED STATUS KERNEL SPOKE STALLED
@@ -149,8 +150,10 @@ test_bisect()
 	bisects a_stall_is_skipped 125 1 1 1 1
 	bisects a_missing_tool_ends_it 128 2 '' '' ''
 	bisects a_signal_ends_it 130 130 1 1 ''
-	says a_wrong_command_ends_it 128 'no test' "$top/run.sh" --kernel "$KSRC" --bisect no_such_test
-	says a_bisection_takes_a_tree 128 'takes --kernel TREE' "$top/run.sh" --bisect irqfd_guest_test
+	says a_wrong_command_ends_it 128 'no test' "$top/run.sh" --kernel "$KSRC" --bisect \
+		no_such_test
+	says a_bisection_takes_a_tree 128 'takes --kernel TREE' "$top/run.sh" --bisect \
+		irqfd_guest_test
 }
 
 [[ -n ${KSRC:-} ]] || KSRC=$("$top/scripts/kernel-tree")
