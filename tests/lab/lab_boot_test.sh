@@ -81,12 +81,15 @@ test_hangs() {
 ask_gdb() {
 	perl -e 'use IO::Socket::UNIX;
 		my $qemu = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "no socket\n";
+		my ($answer, $more) = ("", "");
 		alarm 20;
 		syswrite $qemu, "\$?#3f";
-		sysread $qemu, my $answer, 1 while ($all .= $answer // "") !~ /#..$/;
+		while ($answer !~ /#..$/ && sysread $qemu, $more, 1) {
+			$answer .= $more;
+		}
 		syswrite $qemu, "+\$D#44";
-		sysread $qemu, $answer, 99;
-		print $all' "$1"
+		sysread $qemu, $more, 99;
+		print $answer' "$1"
 }
 
 # shellcheck disable=SC2016 # dollars of gdb's protocol

@@ -156,10 +156,81 @@ test_bisect()
 		irqfd_guest_test
 }
 
+# A front door whose lab, instead of booting a kernel, does what is written in it.
+make_front_door()
+{
+	local door=$work/door
+
+	mkdir -p "$door"/{lab,tests,build/tests}
+	cp -r "$top/run.sh" "$top/scripts" "$door"
+	cp "$top"/lab/{kernel.sh,kernel.required,kernel.modules,kernel.config,*.bash} "$door/lab"
+	printf '#!/bin/sh\n' >"$door/scripts/install-deps"
+	printf '#!/bin/sh\necho /no/tree\n' >"$door/scripts/kernel-tree"
+	printf 'all:\n' >"$door/Makefile"
+	printf 'printf "some_test\\t-\\tmade up\\n"\n' >"$door/tests/some_test.sh"
+	printf '#!/bin/sh\necho nvme 0000:01:00.0\n' >"$door/lab/devices.sh"
+	cat >"$door/lab/boot.sh" <<-'END'
+	#!/bin/bash
+	while [[ $1 != --kernel ]]; do shift; done
+	kind=$(<"$2")
+	[[ $kind != dead ]] || exit 1
+	printf 'KTAP version 1\n1..1\n'
+	case $kind in
+	good) echo "ok 1 some_test" && exit 0 ;;
+	bad) echo "not ok 1 some_test" && exit 1 ;;
+	skip) echo "ok 1 some_test # SKIP no moon" && exit 4 ;;
+	esac
+	END
+	chmod +x "$door"/lab/*.sh "$door/scripts"/*
+}
+
+# make_history KIND...: a repository with a commit for each, which builds into such a kernel.
+make_history()
+{
+	local kind git=(git -c user.name=me -c user.email=me@here -c init.defaultBranch=main)
+
+	mkdir "$work/history"
+	cd "$work/history"
+	make_built
+	cp "$built/.config" .
+	printf '/.config\n/arch\n' >.gitignore
+	: >Kconfig
+	printf 'olddefconfig:\nbzImage:\n\tgrep -vx broken kind\n' >Makefile
+	printf '\tmkdir -p arch/x86/boot\n' >>Makefile
+	printf '\tcp kind arch/x86/boot/bzImage\n' >>Makefile
+	"${git[@]}" init -q
+	for kind; do
+		printf '%s\n' "$kind" >kind
+		"${git[@]}" add -A
+		"${git[@]}" commit -q --allow-empty -m "$kind"
+		"${git[@]}" tag "c$("${git[@]}" rev-list --count HEAD)"
+	done
+}
+
+test_git_bisect()
+{
+	if ! type -P git >/dev/null; then
+		tap_skip git_finds_the_commit "there is no git"
+		return
+	fi
+	make_front_door
+	(make_history good good broken dead good bad skip bad)
+	cd "$work/history"
+	git bisect start c8 c1 >/dev/null 2>&1
+	says git_finds_the_commit 0 "$(git rev-parse c6) is the first bad commit" git bisect run \
+		"$work/door/run.sh" --no-posting --no-install --kernel . --bisect some_test
+	git bisect reset >/dev/null 2>&1
+	git bisect start c4 c1 >/dev/null 2>&1
+	says git_is_told_where_there_is_no_answer 2 "only 'skip'ped commits left" git bisect run \
+		"$work/door/run.sh" --no-posting --no-install --kernel . --bisect some_test
+	cd "$top"
+}
+
 [[ -n ${KSRC:-} ]] || KSRC=$("$top/scripts/kernel-tree")
 tap_begin
 test_required
 test_initramfs
 test_kernel_config
 test_bisect
+test_git_bisect
 tap_end
