@@ -92,12 +92,15 @@ base() {
 	file=$cache/base-$key.cpio
 	if [[ ! -f $file ]]; then
 		work=$cache/.base.$$
-		rm -rf "$work" "$cache"/base-*.cpio
+		rm -rf "$work"
+		# Not what another lab that begins just now is about to read.
+		find "$cache" -name 'base-*.cpio' -mmin +60 -delete
 		fill_base "$work" "$busybox" "$bash" "$heartbeat" "$probe"
 		pack "$work" >"$file.$$"
 		rm -rf "$work"
 		mv "$file.$$" "$file"
 	fi
+	touch "$file"
 	printf '%s\n' "$file"
 }
 
