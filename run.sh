@@ -40,6 +40,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --repeat N          all of it N times over, with a seed of its own each time
   --log-dir DIR       default: build/log/DATE; --no-install: install nothing
   --junit FILE, --json FILE, --html FILE   reports, see docs/report.md
+  --matrix            labs for each IOMMU, kernel, mode, device: --matrix --help
   --posting           insist on a lab that posts interrupts; --no-posting: none
 In the lab: --iommu intel|amd, --kernel BZIMAGE|TREE, --lab-device NAME,...|all,
   --debug (a kernel with lockdep and KASAN), --shell, --gdb, --append PARAMETERS
@@ -435,10 +436,23 @@ run_in_lab()
 	lab_run "$log_dir"
 }
 
+# --matrix has options of its own.
+is_matrix()
+{
+	local word
+
+	for word; do
+		[[ $word != --matrix ]] || return 0
+		[[ $word != -- ]] || return 1
+	done
+	return 1
+}
+
 main()
 {
 	local status signal
 
+	! is_matrix "$@" || exec "$here/scripts/matrix" "$@"
 	began=$(uptime_seconds)
 	repeat_begin
 	# What is wrong with the command must not count against a commit.
