@@ -5,6 +5,7 @@
 #   make check-unit     the quick part of it: no lab, no root
 #   make bench          ratios of our interrupt rate to upstream's; what VFIO and copies cost
 #   make bench-vfio     only what VFIO itself costs
+#   make dist           an archive of run.sh and the programs, for machines that build nothing
 #   make judge          the posting lab's emulation, judged by software of others
 #
 #   KSRC=DIR            kernel tree to take kvm_util, uapi headers and the harness from
@@ -260,6 +261,10 @@ $(O)/judge/nested-init: judge/nested-init.c $(O)/settings
 judge-programs: $(judge_programs) $(O)/judge/nested-init
 judge: judge-programs
 	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/judge
+
+.PHONY: dist
+dist: all
+	$(Q)O=$(O) scripts/dist
 
 check: all
 	$(Q)O=$(O) KSRC=$(KSRC) CC="$(CC)" scripts/check

@@ -222,9 +222,10 @@ make_log_dir()
 	: >"$ktap_log"
 }
 
+# Of an archive it is in a file.
 revision()
 {
-	git describe --always --dirty 2>/dev/null || printf 'unknown'
+	cat VERSION 2>/dev/null || git describe --always --dirty 2>/dev/null || printf 'unknown'
 }
 
 # By which paths the interrupts came, for the document too; and what is made of all of it.

@@ -6,8 +6,8 @@
 # Without what is QEMU's to judge, by tests/unit/qemu_series_test.sh.
 source_files()
 {
-	find .ci bench drivers guest host include judge lab lib scripts tests run.sh Makefile \
-		-type f |
+	find .ci bench drivers fleet guest host include judge lab lib scripts \
+		tests run.sh Makefile -type f |
 		grep -vE '\.(md|orig|rej)$|~$|/\.[^/]*$|^lab/qemu/(files|patches)/' | sort
 }
 
