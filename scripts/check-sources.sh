@@ -6,7 +6,7 @@
 # Without what is QEMU's to judge, by tests/unit/qemu_series_test.sh.
 source_files()
 {
-	find .ci bench drivers fleet guest host include judge lab lib scripts \
+	find .ci bench completions drivers fleet guest host include judge lab lib man scripts \
 		tests run.sh Makefile -type f |
 		grep -vE '\.(md|orig|rej)$|~$|/\.[^/]*$|^lab/qemu/(files|patches)/' | sort
 }
