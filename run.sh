@@ -36,8 +36,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --iommu-mode MODE   iommufd, iommufd_compat_type1, iommufd_compat_type1v2,
                       vfio_type1_iommu, vfio_type1v2_iommu; default: all
   --timeout PERCENT   scale every bound on time, 100 by default
-  --seed N            repeat the random choices of a run
-  --repeat N          all of it N times over, with a seed of its own each time
+  --seed N, --repeat N   repeat a run's random choices; N runs, a seed for each
   --log-dir DIR       default: build/log/DATE; --no-install: install nothing
   --junit FILE, --json FILE, --html FILE   reports, see docs/report.md
   --matrix            labs for each IOMMU, kernel, mode, device: --matrix --help

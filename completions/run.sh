@@ -20,6 +20,7 @@ _kvm_vfio_tests_value()
 	--lab-device) mapfile -t COMPREPLY < <(compgen -W 'nvme edu igb group all' -- "$2") ;;
 	--accel) mapfile -t COMPREPLY < <(compgen -W 'auto tcg kvm' -- "$2") ;;
 	--tcg-threads) mapfile -t COMPREPLY < <(compgen -W 'auto single multi' -- "$2") ;;
+	--html | --json | --junit) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
 	--log-dir | --resume) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
 	--kernel) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
 	--append | --jobs | --repeat | --seed | --timeout) ;;
@@ -45,7 +46,8 @@ _kvm_vfio_tests()
 	local options='--accel --append --debug --dry-run --help --iommu --iommu-mode --kernel
 		--lab-device --log-dir --matrix --no-install --no-posting --posting --repeat --seed
 		--tcg-threads --timeout'
-	local alone='-d --devices --force --list --restore --shell' matrix='--jobs --resume'
+	local alone='-d --bisect --devices --force --gdb --host --html --json --junit --list
+		--restore --shell --trace' matrix='--jobs --resume'
 
 	COMPREPLY=()
 	# What follows -- is for the tests.
