@@ -35,7 +35,7 @@ devices. With -d, on that device of this machine. KTAP on stdout.
   --dry-run, --trace  say what would be done; trace each case that fails
   --iommu-mode MODE   iommufd, iommufd_compat_type1, iommufd_compat_type1v2,
                       vfio_type1_iommu, vfio_type1v2_iommu; default: all
-  --timeout PERCENT   scale every bound on time, 100 by default
+  --timeout PERCENT   scale every bound on time; default 100, with --debug 400
   --seed N, --repeat N   repeat a run's random choices; N runs, a seed for each
   --log-dir DIR       default: build/log/DATE; --no-install: install nothing
   --junit FILE, --json FILE, --html FILE   reports, see docs/report.md
@@ -64,7 +64,7 @@ force=
 host=
 action=run
 iommu_mode=
-timeout_percent=100
+timeout_percent=
 seed=
 repeat_times=1
 log_dir=
@@ -458,6 +458,9 @@ main()
 	# What is wrong with the command must not count against a commit.
 	[[ " $* " != *' --bisect '* ]] || trap 'exit $(($? ? 128 : 0))' EXIT
 	take_options "$@"
+	# lockdep and KASAN take their time.
+	timeout_percent=${timeout_percent:-${lab_debug:+400}}
+	timeout_percent=${timeout_percent:-100}
 	cd "$here"
 	report_check
 	repeat_take "${given[@]}"
