@@ -14,6 +14,7 @@
  * Needs /dev/kvm, and for all but the variant of eventfds a device bound to vfio-pci that a driver
  * of ours can make raise INTx.
  */
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include <libvfio/deadline.h>
 #include <libvfio/dma_region.h>
 #include <tests/harness.h>
+#include <tests/host_cpus.h>
 #include <tests/irq_device.h>
 #include <tests/irq_phase.h>
 
@@ -34,6 +36,10 @@
 /* Of a line that no device of KVM's own has. */
 #define PIN 10
 #define GSI (GSI_ROUTING_FIRST_MSI + 8)
+/* The second is of a pin that stays masked. */
+#define MSI_GSI (GSI + 1)
+#define MASKED_GSI (GSI + 2)
+#define MASKED_PIN 11
 #define VECTOR 0x61
 
 /* 82093AA datasheet, 3.0 and 3.2.4: the registers, by index and window, and a pin's entry. */
@@ -102,6 +108,7 @@ static void make_vm(struct intx *intx)
 	intx->expectation = irq_expectation_init(intx->vm);
 	virt_pg_map(intx->vm->kvm, IOAPIC_GPA, IOAPIC_GPA);
 	gsi_routing_set_ioapic(&intx->vm->routing, GSI, PIN);
+	gsi_routing_set_ioapic(&intx->vm->routing, MASKED_GSI, MASKED_PIN);
 	gsi_routing_commit(&intx->vm->routing);
 	set_pin(intx, 0, 0, 0);
 }
@@ -109,6 +116,16 @@ static void make_vm(struct intx *intx)
 static void connect_irqfd(struct intx *intx)
 {
 	irqfd_assign_resample(intx->vm->kvm, GSI, intx->eventfd, intx->resamplefd);
+}
+
+/* What this thread signals is queued on one CPU from now on, see wait_raised(). */
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(host_cpus_random(), &cpus);
+	VFIO_ASSERT_EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 }
 
 /* @intx: with its trigger. Return: NULL, or why it has to be skipped. */
@@ -132,6 +149,8 @@ static const char *intx_open(struct intx *intx)
 	VFIO_ASSERT_TRUE(intx->eventfd >= 0 && intx->resamplefd >= 0);
 	make_vm(intx);
 	connect_irqfd(intx);
+	/* The threads of the vCPUs go on where they like. */
+	stay_on_this_cpu();
 	return NULL;
 }
 
@@ -177,6 +196,24 @@ static void raise_line(struct intx *intx)
 		VFIO_ASSERT_EQ(eventfd_write(intx->eventfd, 1), 0);
 		break;
 	}
+}
+
+/*
+ * Waits until KVM has raised the lines that this thread signalled, also one that is up already,
+ * which no register tells. A resampling irqfd raises its line from the work queue of the CPU that
+ * signalled it, which may be late by more than a vCPU takes from here to its EOI, and then the line
+ * is rightly up once more. That queue takes its work in turn: an irqfd that is signalled now is
+ * behind it, and cannot be deassigned before its own work is over.
+ */
+static void wait_raised(struct intx *intx)
+{
+	int last = eventfd(0, EFD_CLOEXEC);
+
+	VFIO_ASSERT_GE(last, 0);
+	irqfd_assign(intx->vm->kvm, MASKED_GSI, last);
+	VFIO_ASSERT_EQ(eventfd_write(last, 1), 0);
+	irqfd_deassign(intx->vm->kvm, MASKED_GSI, last);
+	close(last);
 }
 
 /* Whether the IOAPIC knows of it; a resampling irqfd raises its line from a work queue. */
@@ -319,6 +356,7 @@ TEST_F(intx, what_is_raised_before_the_eoi_is_over_with_it)
 				  __vfio_pci_driver_send_msi_vector(intx->device.device, 0));
 		} else {
 			raise_line(intx);
+			wait_raised(intx);
 		}
 		ASSERT_EQ(0, settle(intx));
 		let_go(intx, 0);
@@ -422,6 +460,7 @@ TEST_F(intx, every_device_of_a_shared_line_is_asked_at_its_eoi)
 		/* Both up at the same time are one interrupt. */
 		ASSERT_EQ(0, raise_and_hold(intx));
 		ASSERT_EQ(0, eventfd_write(other, 1));
+		wait_raised(intx);
 		ASSERT_EQ(0, settle(intx));
 		let_go(intx, 0);
 		ASSERT_EQ(0, wait_asked(intx));
@@ -532,7 +571,7 @@ TEST_F(device, disintx_keeps_it_away_also_beyond_an_eoi)
 static void switch_type(struct intx *intx, u32 index)
 {
 	struct vfio_pci_device *device = intx->device.device;
-	u32 gsi = GSI + (index != VFIO_PCI_INTX_IRQ_INDEX);
+	u32 gsi = index == VFIO_PCI_INTX_IRQ_INDEX ? GSI : MSI_GSI;
 
 	vfio_pci_driver_stop(device);
 	device->driver.irq_index = index;
@@ -566,7 +605,7 @@ static u32 send_some(struct intx *intx)
 		vfio_pci_driver_send_msi(device);
 		mistakes = irq_expectation_wait(&intx->expectation, IRQ_MS);
 	}
-	irqfd_deassign(intx->vm->kvm, GSI + 1, intx->eventfd);
+	irqfd_deassign(intx->vm->kvm, MSI_GSI, intx->eventfd);
 	return mistakes + settle(intx);
 }
 
