@@ -66,6 +66,9 @@ static void guest_obey(struct irq_counter_vcpu *vcpu)
 		else
 			xapic_enable();
 		break;
+	case IRQ_COUNTER_WRITE_PORT:
+		asm volatile("outb %b0, %w1" :: "a"(value), "d"(READ_ONCE(vcpu->order_register)));
+		break;
 	}
 	WRITE_ONCE(vcpu->order, IRQ_COUNTER_NO_ORDER);
 }
@@ -82,7 +85,8 @@ void guest_irq_counter_handler(struct ex_regs *regs)
 
 	guest_count(vcpu, regs->vector);
 	guest_hold(vcpu, regs->vector);
-	guest_write_apic(vcpu, APIC_EOI, 0);
+	if ((regs->vector & ~7ULL) != READ_ONCE(vcpu->pic_vectors))
+		guest_write_apic(vcpu, APIC_EOI, 0);
 }
 
 void guest_irq_counter_nmi_handler(struct ex_regs *regs)

@@ -54,14 +54,24 @@ void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_messag
 	};
 }
 
-void gsi_routing_set_ioapic(struct gsi_routing *routing, u32 gsi, u32 pin)
+static void set_irqchip(struct gsi_routing *routing, u32 gsi, u32 chip, u32 pin)
 {
 	*need_route(routing, gsi) = (struct kvm_irq_routing_entry){
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_IRQCHIP,
-		.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC,
+		.u.irqchip.irqchip = chip,
 		.u.irqchip.pin = pin,
 	};
+}
+
+void gsi_routing_set_ioapic(struct gsi_routing *routing, u32 gsi, u32 pin)
+{
+	set_irqchip(routing, gsi, KVM_IRQCHIP_IOAPIC, pin);
+}
+
+void gsi_routing_set_pic(struct gsi_routing *routing, u32 gsi, u32 pin)
+{
+	set_irqchip(routing, gsi, KVM_IRQCHIP_PIC_MASTER, pin);
 }
 
 void gsi_routing_clear(struct gsi_routing *routing, u32 gsi)

@@ -291,6 +291,11 @@ void irq_vm_set_x2apic(struct irq_vm *vm, u32 vcpu, bool x2apic)
 	order(vm, vcpu, IRQ_COUNTER_SET_X2APIC, 0, x2apic);
 }
 
+void irq_vm_write_port(struct irq_vm *vm, u32 vcpu, u32 port, u8 value)
+{
+	order(vm, vcpu, IRQ_COUNTER_WRITE_PORT, port, value);
+}
+
 void irq_vm_sync(struct irq_vm *vm)
 {
 	for (u32 i = 0; i < vm->config.nr_vcpus; i++)

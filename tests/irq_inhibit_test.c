@@ -5,9 +5,9 @@
  *
  * Four causes inhibit it for a whole VM, alone and overlapping; each comes and goes while vCPUs
  * take interrupts. No interrupt is lost or doubled, one that waits for an EOI or a lower TPR waits
- * on, and AMD-Vi remaps for as long as any cause lasts and posts again afterwards. Catches
- * interrupts that arrive as AVIC goes, entries that stay remapped for ever, an ISR or TPR that is
- * stale after the change (docs/bugs.md).
+ * on, and AMD-Vi remaps for as long as any cause lasts and posts again afterwards. KVM itself is a
+ * cause while a vCPU has to take an ExtINT. Catches interrupts that arrive as AVIC goes, entries
+ * that stay remapped for ever, an ISR or TPR that is stale after the change (docs/bugs.md).
  *
  * Needs /dev/kvm and a device bound to vfio-pci that a driver of ours can make send MSIs. A host
  * without APICv or AVIC goes through the same motions and counts the same; its report says so.
@@ -32,12 +32,26 @@
 #define NR_TARGETS (NR_VCPUS - 1)
 #define NR_MSIS 3
 #define NR_STORM 40
+#define NR_EXTINTS 12
 #define VECTOR 0x61
-/* SDM 3A, table 11-1; kvm_util does not have it yet. */
+/* SDM 3A, table 11-1; kvm_util does not have them yet. */
 #define XAPIC_ISR 0x100
+#define XAPIC_LVT0 0x350
 #define FIRST_GSI GSI_ROUTING_FIRST_MSI
 /* Of the lines that this process signals. */
 #define BESIDE_GSI (FIRST_GSI + DEVICE_IRQS_MAX)
+#define PIC_GSI (BESIDE_GSI + 2)
+#define PIC_PIN 3
+/* The vectors of the PIC's pins begin at a multiple of eight. */
+#define PIC_FIRST_VECTOR 0xa0
+#define PIC_VECTOR (PIC_FIRST_VECTOR + PIC_PIN)
+#define PIC_SPURIOUS_VECTOR (PIC_FIRST_VECTOR + 7)
+/* 8259A datasheet, the initialization command words; AEOI ends each interrupt as it is taken. */
+#define PIC_COMMAND 0x20
+#define PIC_DATA 0x21
+#define PIC_ICW1_INIT_WITH_ICW4 0x11
+#define PIC_ICW3_SLAVE_ON_2 0x04
+#define PIC_ICW4_8086_AEOI 0x03
 
 FIXTURE(inhibit) {
 	struct irq_device device;
@@ -412,6 +426,125 @@ static u32 check_tpr(struct device_irqs *irqs)
 TEST_F(inhibit, the_tpr_holds_back_the_same_before_and_after_apicv_is_switched)
 {
 	EXPECT_EQ(0, spinning_and_halted(&self->irqs, check_tpr));
+}
+
+/* vCPU 0 programs the PIC, which knows but one pin then; no vCPU listens to it yet. */
+static void start_pic(struct irq_vm *vm)
+{
+	static const struct {
+		u32 port;
+		u8 value;
+	} writes[] = {
+		{ PIC_COMMAND, PIC_ICW1_INIT_WITH_ICW4 },
+		{ PIC_DATA, PIC_FIRST_VECTOR },
+		{ PIC_DATA, PIC_ICW3_SLAVE_ON_2 },
+		{ PIC_DATA, PIC_ICW4_8086_AEOI },
+		{ PIC_DATA, (u8)~(1U << PIC_PIN) },
+	};
+
+	for (u32 i = 0; i < vm->config.nr_vcpus; i++)
+		WRITE_ONCE(vm->counter->vcpus[i].pic_vectors, PIC_FIRST_VECTOR);
+	gsi_routing_set_pic(&vm->routing, PIC_GSI, PIC_PIN);
+	gsi_routing_commit(&vm->routing);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
+		irq_vm_write_port(vm, 0, writes[i].port, writes[i].value);
+}
+
+static void set_pic_line(struct irq_vm *vm, bool up)
+{
+	struct kvm_irq_level level = { .irq = PIC_GSI, .level = up };
+
+	vm_ioctl(vm->kvm, KVM_IRQ_LINE, &level);
+}
+
+/* Whether the PIC asks a vCPU for its attention, or would if one listened. */
+static bool pic_pending(struct irq_vm *vm)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+
+	vm_ioctl(vm->kvm, KVM_GET_IRQCHIP, &chip);
+	return chip.chip.pic.irr >> PIC_PIN & 1;
+}
+
+static void listen_to_pic(struct irq_vm *vm, u32 vcpu, bool listen)
+{
+	irq_vm_write_apic(vm, vcpu, XAPIC_LVT0, APIC_DM_EXTINT | (listen ? 0 : APIC_LVT_MASKED));
+}
+
+/* One ExtINT for a vCPU, the only one that listens, and none once it does not. */
+static u32 send_extint(struct device_irqs *irqs, u32 vcpu)
+{
+	struct irq_vm *vm = irqs->vm;
+	u32 mistakes;
+
+	listen_to_pic(vm, vcpu, true);
+	set_pic_line(vm, true);
+	irqs->expectation.irqs[vcpu][PIC_VECTOR]++;
+	mistakes = irq_expectation_wait(&irqs->expectation, IRQ_MS) + pic_pending(vm);
+	set_pic_line(vm, false);
+	listen_to_pic(vm, vcpu, false);
+	return mistakes;
+}
+
+/* How many of @vector the listeners have counted since all were expected, which they are now. */
+static u64 expect_counted(struct device_irqs *irqs, u8 vector)
+{
+	u64 nr = 0;
+
+	for (u32 vcpu = 0; vcpu < NR_TARGETS; vcpu++) {
+		u64 *expected = &irqs->expectation.irqs[vcpu][vector];
+		u64 counted = irq_vm_count(irqs->vm, vcpu, vector);
+
+		nr += counted - *expected;
+		*expected = counted;
+	}
+	return nr;
+}
+
+/*
+ * One ExtINT for any of the vCPUs, which may wait for their windows at once. A PIC that is asked
+ * for what another has taken answers with its last pin (8259A datasheet, "interrupt sequence").
+ */
+static u32 send_extint_to_any(struct device_irqs *irqs)
+{
+	struct irq_vm *vm = irqs->vm;
+	u64 counted = 0, spurious;
+
+	for (u32 vcpu = 0; vcpu < NR_TARGETS; vcpu++)
+		listen_to_pic(vm, vcpu, true);
+	set_pic_line(vm, true);
+	wait_for((counted += expect_counted(irqs, PIC_VECTOR)), IRQ_MS);
+	irq_vm_sync(vm);
+	set_pic_line(vm, false);
+	for (u32 vcpu = 0; vcpu < NR_TARGETS; vcpu++)
+		listen_to_pic(vm, vcpu, false);
+
+	counted += expect_counted(irqs, PIC_VECTOR);
+	spurious = expect_counted(irqs, PIC_SPURIOUS_VECTOR);
+	if (counted != 1 || spurious)
+		test_report("an ExtINT for any vCPU was counted %llu times, and %llu spurious ones",
+			    (unsigned long long)counted, (unsigned long long)spurious);
+	return (counted != 1) + (spurious >= NR_TARGETS) + pic_pending(vm) +
+	       irq_expectation_settle(&irqs->expectation);
+}
+
+/* To take one, AVIC is inhibited until the vCPU has its IF set. */
+static u32 check_extint(struct device_irqs *irqs)
+{
+	u32 mistakes = send_some(irqs, false);
+
+	for (u32 i = 0; i < NR_EXTINTS && !mistakes; i++) {
+		mistakes = i % 3 < NR_TARGETS ? send_extint(irqs, i % 3) : send_extint_to_any(irqs);
+		if (i % 3 == 2)
+			mistakes = mistakes ?: send_some(irqs, false);
+	}
+	return mistakes;
+}
+
+TEST_F(inhibit, vcpus_take_extints_in_turn_and_apicv_is_active_again_afterwards)
+{
+	start_pic(self->irqs.vm);
+	EXPECT_EQ(0, spinning_and_halted(&self->irqs, check_extint));
 }
 
 TEST_PROGRAM(NEEDS_KVM | NEEDS_DEVICE,

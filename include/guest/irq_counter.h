@@ -31,10 +31,11 @@ enum irq_counter_order {
 	IRQ_COUNTER_WRITE_APIC,		/* register, value; by MMIO or MSR, as the mode is */
 	IRQ_COUNTER_WRITE_CR8,		/* -, value: the TPR's bits 7:4 */
 	IRQ_COUNTER_SET_X2APIC,		/* -, value: 1 for x2APIC, 0 for xAPIC, through disabled */
+	IRQ_COUNTER_WRITE_PORT,		/* I/O port, value: a byte */
 };
 
 /**
- * struct irq_counter_vcpu - Written by one vCPU, but for @hold and the order.
+ * struct irq_counter_vcpu - Written by one vCPU, but for @hold, @pic_vectors and the order.
  * @self: guest address of this very structure, where GS points to
  * @x2apic: copy of the mode for the interrupt handler
  * @ready: 1 once the vCPU takes interrupts
@@ -44,8 +45,10 @@ enum irq_counter_order {
  * @masked_halts: HLTs with IF=0 that ended
  * @hold: as long as it is a vector, its handler does not end: counted, no EOI, IF=1
  * @held: the vector whose handler is kept from ending, 0 if none
+ * @pic_vectors: the first of eight, of a PIC which ends them by itself: the local APIC gets no EOI;
+ *	0 if there is none
  * @order: enum irq_counter_order; written last by the host, 0 again when it is done
- * @order_register: of the local APIC, by its xAPIC offset
+ * @order_register: of the local APIC, by its xAPIC offset; or an I/O port
  * @order_value: what to write
  */
 struct irq_counter_vcpu {
@@ -57,6 +60,7 @@ struct irq_counter_vcpu {
 	u64 masked_halts;
 	u32 hold;
 	u32 held;
+	u32 pic_vectors;
 	u32 order;
 	u32 order_register;
 	u32 order_value;

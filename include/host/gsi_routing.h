@@ -51,6 +51,9 @@ void gsi_routing_set_msi(struct gsi_routing *routing, u32 gsi, struct msi_messag
  */
 void gsi_routing_set_ioapic(struct gsi_routing *routing, u32 gsi, u32 pin);
 
+/** gsi_routing_set_pic() - The same to a pin of the master of KVM's PICs, the 8259. */
+void gsi_routing_set_pic(struct gsi_routing *routing, u32 gsi, u32 pin);
+
 /** gsi_routing_clear() - Remove the route of @gsi, if there is one. */
 void gsi_routing_clear(struct gsi_routing *routing, u32 gsi);
 

@@ -137,6 +137,9 @@ void irq_vm_write_cr8(struct irq_vm *vm, u32 vcpu, u32 priority);
 /** irq_vm_set_x2apic() - Switch vCPU @vcpu of a VM made with xAPIC to x2APIC, or back. */
 void irq_vm_set_x2apic(struct irq_vm *vm, u32 vcpu, bool x2apic);
 
+/** irq_vm_write_port() - The same with a byte for I/O port @port. */
+void irq_vm_write_port(struct irq_vm *vm, u32 vcpu, u32 port, u8 value);
+
 /** irq_vm_sync() - Have each vCPU enter the guest, so that it has noticed what went before. */
 void irq_vm_sync(struct irq_vm *vm);
 
