@@ -160,8 +160,8 @@ FIXTURE_SETUP(session)
 }
 
 /*
- * Closes a session. A refused file that keeps it open would spoil only the next case: its name has to
- * be free at once. Return: 0, or a negative errno.
+ * Closes a session. A refused file that keeps it open would spoil only the next case: its name has
+ * to be free at once. Return: 0, or a negative errno.
  */
 static int close_session(int liveupdate, int session)
 {

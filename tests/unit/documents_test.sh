@@ -26,7 +26,7 @@ exempt=(
 	'README.md|scripts/kernel-config ~/linux|needs a kernel tree and builds it'
 	'README.md|git bisect start BAD GOOD|needs a kernel tree with its history'
 	'README.md|./run.sh --junit run.xml|compares with a result that is not there'
-	'docs/report.md|./run.sh --junit run.xml --json run.json --html run.html [TEST...]|a synopsis'
+	'docs/report.md|./run.sh --junit run.xml --json run.json|a synopsis'
 	'docs/report.md|scripts/report.py --html run.html|needs the log of a run'
 	'docs/report.md|./run.sh TEST |needs the results of a run'
 	'docs/adding-a-test.md|// SPDX-License-Identifier: GPL-2.0-only|C'
