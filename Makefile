@@ -84,8 +84,10 @@ lib_flags := $(our_flags) $(tree_includes)
 # What include/host/kvm_compat.h has to know about the tree.
 kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
 	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
-# The registers of Intel's network devices: <igb/e1000_regs.h> and its like.
-driver_flags := $(lib_flags) -isystem $(KSRC)/drivers/net/ethernet/intel
+# The registers of Intel's network devices: <igb/e1000_regs.h> and its like; and of the devices that
+# are ours, which driver and model share.
+driver_flags := $(lib_flags) -isystem $(KSRC)/drivers/net/ethernet/intel \
+	-isystem lab/qemu/files/include
 # Of Linux 6.19; vfio_live_update_test skips without it.
 tree_compat := $(if $(wildcard $(KSRC)/include/uapi/linux/liveupdate.h),-DHAVE_LINUX_LIVEUPDATE_H)
 host_flags := $(our_flags) $(tree_includes) $(kvm_includes) $(kvm_compat) $(tree_compat)
@@ -156,7 +158,7 @@ $(O)/guest/%.o: guest/%.c $(ordered)
 	$(call compile,$(guest_flags))
 # The harness makes functions without prototypes of a fixture's parts.
 $(O)/tests/%.o: tests/%.c $(ordered)
-	$(call compile,$(host_flags) -Wno-missing-prototypes)
+	$(call compile,$(host_flags) -isystem lab/qemu/files/include -Wno-missing-prototypes)
 
 # memcmp() and friends must not be turned into calls of themselves.
 $(O)/libkvm/string_override.c.o: extra_flags := -ffreestanding

@@ -21,7 +21,8 @@ readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/k
 
 # Every device the lab knows, in the order of their places. `group` is two in one IOMMU group, an
 # nvme and an edu as functions of one slot; without ACS they could reach each other past the IOMMU.
-readonly known=(nvme edu igb group)
+# irq-testdev is of lab/qemu/, no released QEMU has it.
+readonly known=(nvme edu igb group irq-testdev)
 
 usage() {
 	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
@@ -132,7 +133,8 @@ port_args() {
 
 	for device in "${known[@]}"; do
 		place=$(place_of "$device")
-		port=id=port$place,chassis=$((place + 1)),addr=$((place + 10)).0
+		# Slot 14, as QEMU counts, is where Linux looks for the SMBus, see iommu_args.
+		port=id=port$place,chassis=$((place + 1)),addr=$((place + 10 + (place >= 4))).0
 		printf '%s\n' -device "pcie-root-port,$port,x-speed=5"
 	done
 }
@@ -164,6 +166,8 @@ device_args() {
 		nvme_args lab "$dir/nvme.img" "$at$ready,msix_qsize=2048" ;;
 	edu)
 		printf '%s\n' -device "edu,$at$ready" ;;
+	irq-testdev)
+		printf '%s\n' -device "irq-testdev,$at$ready" ;;
 	igb)
 		printf '%s\n' -netdev hubport,id=net,hubid=0 -device "igb,$at$ready,netdev=net" ;;
 	group)

@@ -235,6 +235,21 @@ void vfio_pci_driver_send_msi_vector(struct vfio_pci_device *device, u32 vector)
 		       strerror(-ret));
 }
 
+void vfio_pci_driver_schedule_msis(struct vfio_pci_device *device,
+				   const struct vfio_pci_msi_schedule *schedule)
+{
+	struct vfio_pci_driver *driver = &device->driver;
+	int ret;
+
+	VFIO_ASSERT_TRUE(driver->initialized && !driver->memcpy_in_progress);
+	VFIO_ASSERT_TRUE(schedule->count && schedule->nr_vectors);
+	VFIO_ASSERT_TRUE(schedule->vector >= driver->msi &&
+			 schedule->vector - driver->msi + schedule->nr_vectors <= driver->nr_msi);
+	ret = driver->ops->schedule_msis(device, schedule);
+	VFIO_ASSERT_EQ(ret, 0, "%s: cannot start a schedule of interrupts: %s", device->bdf,
+		       strerror(-ret));
+}
+
 void vfio_pci_driver_send_msi(struct vfio_pci_device *device)
 {
 	vfio_pci_driver_send_msi_vector(device, device->driver.msi);

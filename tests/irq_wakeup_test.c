@@ -30,6 +30,9 @@
 #define NR_CROWD 6
 /* Moments of a sweep, from when an interrupt is counted to well behind the next halt. */
 #define NR_STEPS 100
+/* From the start of a schedule to its first interrupt: the caller has gone to sleep by then. */
+#define PAIR_DELAY_NS 200000
+#define MAX_PAIR_NS 100000000ULL
 #define FIRST_GSI (GSI_ROUTING_FIRST_MSI + 8)
 
 struct wakeup {
@@ -283,6 +286,86 @@ TEST_F(halted, an_interrupt_on_the_cpu_of_its_vcpu_wakes_it_at_any_moment)
 			host_cpus_steer_irq(self->wakeup.irq->probe.host_irq, cpu);
 		irq_vm_run_on(self->irqs->vm, 0, cpu);
 		ASSERT_EQ(0, sweep(self->irqs, &pinned));
+	}
+}
+
+/*
+ * Two interrupts of a halted vCPU, the second timed by the device from the first one on. No thread
+ * of the host waits for that moment or is awake for it, as it has to be in the sweeps above.
+ */
+FIXTURE(timed) {
+	struct wakeup wakeup;
+	struct device_irqs *irqs;
+};
+
+FIXTURE_SETUP(timed)
+{
+	const struct irq_vm_config config = { .nr_vcpus = NR_VCPUS, .wait = IRQ_COUNTER_HALT };
+
+	SKIP_IF_MISSING(set_up(&self->wakeup, IRQ_TRIGGER_DEVICE, &config, 2));
+	self->irqs = &self->wakeup.irqs;
+	if (!self->irqs->device->driver.ops->schedule_msis)
+		SKIP(return, "the device cannot send on a schedule, irq-testdev of the lab can");
+	ASSERT_EQ(2, self->irqs->nr_irqs);
+}
+
+FIXTURE_TEARDOWN(timed)
+{
+	tear_down(&self->wakeup);
+}
+
+/* What the device says that it has sent, on both vectors. */
+static u64 sent_by_device(const struct device_irqs *irqs)
+{
+	struct vfio_pci_device *device = irqs->device;
+	u64 sent = 0;
+
+	for (u32 i = 0; i < irqs->nr_irqs; i++)
+		sent += device->driver.ops->msis_sent(device, irqs->irqs[i].device_vector);
+	return sent;
+}
+
+/* Return: mistakes seen. */
+static u32 send_pair(struct device_irqs *irqs, const struct irq_phase *phase, u32 spacing_ns)
+{
+	const struct vfio_pci_msi_schedule schedule = {
+		.count = 2, .delay_ns = PAIR_DELAY_NS, .spacing_ns = spacing_ns,
+		.vector = irqs->irqs[0].device_vector, .nr_vectors = 2,
+	};
+	u64 sent = sent_by_device(irqs);
+	u32 mistakes;
+
+	irq_phase_wait_idle(irqs);
+	device_irqs_mark(irqs);
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		irq_line_expect(&irqs->irqs[i].line, &irqs->expectation);
+		irqs->irqs[i].sent++;
+	}
+	vfio_pci_driver_schedule_msis(irqs->device, &schedule);
+	mistakes = irq_phase_wait_counted(irqs, phase);
+	if (mistakes || sent_by_device(irqs) != sent + 2)
+		test_report("%s: %u ns apart, of 2 the device says it sent %llu", phase->name,
+			    spacing_ns, (unsigned long long)(sent_by_device(irqs) - sent));
+	return mistakes + (sent_by_device(irqs) != sent + 2);
+}
+
+TEST_F(timed, two_interrupts_at_any_distance_each_wake_the_vcpu)
+{
+	static const struct irq_phase timed = { .name = "timed by the device across the halt" };
+	struct device_irqs *irqs = self->irqs;
+
+	for (u32 vcpu = 0; vcpu < NR_VCPUS; vcpu++) {
+		u64 span;
+
+		irq_line_route(&irqs->irqs[0].line, vcpu, 0x89);
+		irq_line_route(&irqs->irqs[1].line, vcpu, 0x8a);
+		device_irqs_begin(irqs);
+		/* From the message to the handler takes about as long as from there to the halt. */
+		span = min(measure_halt_ns(irqs) * 3, MAX_PAIR_NS);
+		for (u32 step = 0; step < NR_STEPS; step++)
+			ASSERT_EQ(0, send_pair(irqs, &timed, span * step / NR_STEPS));
+		test_report("%s: %u pairs, 0 to %.2f us apart", timed.name, NR_STEPS, span / 1e3);
+		ASSERT_EQ(0, irq_phase_conclude(irqs, &timed));
 	}
 }
 

@@ -24,6 +24,22 @@ struct vfio_pci_doorbell {
 };
 
 /**
+ * struct vfio_pci_msi_schedule - Interrupts that the device sends by itself, each at its time.
+ * @count: how many
+ * @delay_ns: from the start to the first one, in nanoseconds of the device's clock
+ * @spacing_ns: from each to the next
+ * @vector: of the first one
+ * @nr_vectors: they go on the vectors from @vector on in turn, so many of them
+ */
+struct vfio_pci_msi_schedule {
+	u32 count;
+	u32 delay_ns;
+	u32 spacing_ns;
+	u32 vector;
+	u32 nr_vectors;
+};
+
+/**
  * struct vfio_pci_driver_ops - What a driver provides. All waits inside are bounded.
  */
 struct vfio_pci_driver_ops {
@@ -101,6 +117,23 @@ struct vfio_pci_driver_ops {
 	 * Return: 0 or -errno.
 	 */
 	int (*send_msi)(struct vfio_pci_device *device, u32 vector);
+
+	/**
+	 * @schedule_msis: Start a schedule of interrupts. Optional, few devices can.
+	 *
+	 * They come while nobody calls the driver: what is late is sent at once, none is left out.
+	 *
+	 * Return: 0 or -errno; -EBUSY if a schedule is still running, -EOPNOTSUPP if the device
+	 * cannot with driver.irq_index.
+	 */
+	int (*schedule_msis)(struct vfio_pci_device *device,
+			     const struct vfio_pci_msi_schedule *schedule);
+
+	/**
+	 * @msis_sent: How many messages the device says that it has sent on @vector, ever.
+	 * Optional, with schedule_msis: a witness of "sent" that is neither driver nor kernel.
+	 */
+	u32 (*msis_sent)(struct vfio_pci_device *device, u32 vector);
 };
 
 /**
@@ -238,6 +271,14 @@ int vfio_pci_driver_memcpy(struct vfio_pci_device *device, iova_t src, iova_t ds
  */
 int __vfio_pci_driver_send_msi_vector(struct vfio_pci_device *device, u32 vector);
 void vfio_pci_driver_send_msi_vector(struct vfio_pci_device *device, u32 vector);
+
+/**
+ * vfio_pci_driver_schedule_msis() - See ops->schedule_msis, which the driver has.
+ * @device: no memcpy is in progress
+ * @schedule: of vectors within the driver's, and of at least one interrupt
+ */
+void vfio_pci_driver_schedule_msis(struct vfio_pci_device *device,
+				   const struct vfio_pci_msi_schedule *schedule);
 
 /** vfio_pci_driver_send_msi() - Raise the first vector, device->driver.msi. */
 void vfio_pci_driver_send_msi(struct vfio_pci_device *device);

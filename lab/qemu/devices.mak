@@ -32,5 +32,8 @@ CONFIG_IGB_PCI_EXPRESS=y
 CONFIG_E1000E_PCI_EXPRESS=y
 CONFIG_PCI_TESTDEV=y
 
+# Ours, see docs/device-models.md.
+CONFIG_IRQ_TESTDEV=y
+
 # How kvm-unit-tests end.
 CONFIG_ISA_DEBUG=y
