@@ -783,11 +783,14 @@ static double elapsed_us(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1e6 + (now.tv_nsec - since->tv_nsec) / 1e3;
 }
 
-/* Makes @nr irqfds of it, each with its eventfd, route and GSI; these are fewer and come again. */
+/*
+ * Makes @nr irqfds of it, each with its eventfd, route and GSI; these are fewer and come again, from
+ * the start of a batch on: within one, no vCPU has a vector twice, which could rightly be one.
+ */
 static void crowd_grow(FIXTURE_DATA(crowd) *self, u32 nr)
 {
 	struct irq_vm *vm = self->lifetime.irqs.vm;
-	u32 nr_gsis = vm->routing.capacity - FIRST_GSI - 1;
+	u32 nr_gsis = round_down(vm->routing.capacity - FIRST_GSI - 1, BATCH);
 	u32 nr_vectors = IRQ_COUNTER_NR_VECTORS - IRQ_COUNTER_FIRST_VECTOR;
 	u32 before = self->nr_lines;
 	struct timespec since;
