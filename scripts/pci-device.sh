@@ -98,7 +98,9 @@ pci_iommu_advice()
 	local tables=$pci_root/sys/firmware/acpi/tables
 	local name=VT-d table=DMAR also='"VT for directed I/O"'
 
-	if grep -qsE 'AuthenticAMD|HygonGenuine' "$pci_root/proc/cpuinfo"; then
+	# The firmware's table decides, where it has one: the lab has VT-d beside a CPU of AMD's.
+	if [[ -e $tables/IVRS ]] || { [[ ! -e $tables/DMAR ]] &&
+		grep -qsE 'AuthenticAMD|HygonGenuine' "$pci_root/proc/cpuinfo"; }; then
 		name=AMD-Vi
 		table=IVRS
 		also='"IOMMU"'

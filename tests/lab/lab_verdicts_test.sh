@@ -131,7 +131,10 @@ refused()
 	shift 2
 	start "$@"
 	finish
-	[[ $err == *"$sentence"* && -z $out ]] || status="$status, and it does not say: $sentence"
+	if [[ $err != *"$sentence"* || -n $out ]]; then
+		err+=$'\n'"it exits with $status, but does not say: $sentence"
+		status=255
+	fi
 	result "$name" 2
 }
 
