@@ -784,8 +784,8 @@ static double elapsed_us(const struct timespec *since)
 }
 
 /*
- * Makes @nr irqfds of it, each with its eventfd, route and GSI; these are fewer and come again, from
- * the start of a batch on: within one, no vCPU has a vector twice, which could rightly be one.
+ * Makes @nr irqfds of it, each with its eventfd, route and GSI; these are fewer and come again,
+ * from the start of a batch on: within one, no vCPU has a vector twice, which could rightly be one.
  */
 static void crowd_grow(FIXTURE_DATA(crowd) *self, u32 nr)
 {

@@ -2,9 +2,9 @@
 /*
  * irq-testdev does what its registers say, right and wrong.
  *
- * Other tests rely on the model: on its schedule to hit a moment, on its faults to be the only ones,
- * on its counters to say what was sent. This one asks it by its registers, around its driver, and
- * compares with what arrived in memory and at the eventfds (docs/device-models.md).
+ * Other tests rely on the model: on its schedule to hit a moment, on its faults to be the only
+ * ones, on its counters to say what was sent. This one asks it by its registers, around its driver,
+ * and compares with what arrived in memory and at the eventfds (docs/device-models.md).
  *
  * Needs the lab's own QEMU, and its device irq-testdev.
  */
