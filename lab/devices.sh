@@ -21,8 +21,8 @@ readonly cache=${KVM_VFIO_TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/k
 
 # Every device the lab knows, in the order of their places. `group` is two in one IOMMU group, an
 # nvme and an edu as functions of one slot; without ACS they could reach each other past the IOMMU.
-# irq-testdev is of lab/qemu/, no released QEMU has it.
-readonly known=(nvme edu igb group irq-testdev)
+# Those from irq-testdev on are of lab/qemu/, no released QEMU has them.
+readonly known=(nvme edu igb group irq-testdev ioat dsa ptdma)
 
 usage() {
 	sed -n '/^# The lab/,/^$/s/^# \{0,1\}//p' "$0"
@@ -166,8 +166,8 @@ device_args() {
 		nvme_args lab "$dir/nvme.img" "$at$ready,msix_qsize=2048" ;;
 	edu)
 		printf '%s\n' -device "edu,$at$ready" ;;
-	irq-testdev)
-		printf '%s\n' -device "irq-testdev,$at$ready" ;;
+	irq-testdev | ioat | dsa | ptdma)
+		printf '%s\n' -device "$device,$at$ready" ;;
 	igb)
 		printf '%s\n' -netdev hubport,id=net,hubid=0 -device "igb,$at$ready,netdev=net" ;;
 	group)
