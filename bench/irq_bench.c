@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/kernel.h>
+
 #include <host/delivery_path.h>
 #include <host/irq_line.h>
 #include <host/kvm_compat.h>
@@ -21,6 +23,7 @@
 #define IRQ_MS 2000
 #define VECTOR 0x77
 #define WARM_UP 10
+#define MAX_BATCH (IRQ_COUNTER_NR_VECTORS - IRQ_COUNTER_FIRST_VECTOR)
 
 struct source {
 	struct vfio_pci_device *device;
@@ -98,6 +101,41 @@ static void run(const struct source *source, unsigned long count, bool reroute)
 	irq_vm_destroy(vm);
 }
 
+/*
+ * As many as @size at once, each by an eventfd, a GSI and a vector of its own; then all of them
+ * must have been counted once, and nothing else, before the next ones are fired.
+ */
+static void run_batches(unsigned long count, unsigned long size)
+{
+	struct irq_vm *vm = irq_vm_create(&(struct irq_vm_config){ .nr_vcpus = 1 });
+	struct irq_expectation expectation = irq_expectation_init(vm);
+	struct irq_line lines[MAX_BATCH];
+
+	for (u32 i = 0; i < size; i++) {
+		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		VFIO_ASSERT_GE(fd, 0);
+		irq_line_connect(&lines[i], vm, fd, GSI_ROUTING_FIRST_MSI + i);
+		irq_line_route(&lines[i], 0, IRQ_COUNTER_FIRST_VECTOR + i);
+	}
+
+	for (unsigned long left = count; left; left -= min(left, size)) {
+		for (u32 i = 0; i < min(left, size); i++) {
+			irq_line_expect(&lines[i], &expectation);
+			VFIO_ASSERT_EQ(eventfd_write(lines[i].eventfd, 1), 0);
+		}
+		VFIO_ASSERT_EQ(irq_expectation_wait(&expectation, IRQ_MS), 0U);
+	}
+	VFIO_ASSERT_EQ(irq_expectation_settle(&expectation), 0U);
+
+	for (u32 i = 0; i < size; i++) {
+		irq_line_disconnect(&lines[i]);
+		close(lines[i].eventfd);
+	}
+	irq_expectation_cleanup(&expectation);
+	irq_vm_destroy(vm);
+}
+
 static double seconds(void)
 {
 	struct timespec now;
@@ -159,21 +197,26 @@ static void run_by_path(const struct source *source, unsigned long count)
 static int print_help(void)
 {
 	fprintf(stderr, "usage: irq_bench [-d BDF [-p]] [-i INTERRUPTS] [-r]\n"
+		"       irq_bench -b BATCH [-i INTERRUPTS]\n"
+		"  -b  by eventfd, so many at once, each with a vector of its own; %u at most\n"
 		"  -p  by each path of delivery: PATH, INTERRUPTS PER SECOND, EXITS FOR EACH\n"
-		"  -r  write the route before each, as upstream's irq_test does\n");
+		"  -r  write the route before each, as upstream's irq_test does\n", MAX_BATCH);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	bool reroute = false, by_path = false;
-	unsigned long count = 1000;
+	unsigned long count = 1000, batch = 0;
 	struct source source = {};
 	const char *bdf = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "d:i:pr")) != -1) {
+	while ((option = getopt(argc, argv, "b:d:i:pr")) != -1) {
 		switch (option) {
+		case 'b':
+			batch = strtoul(optarg, NULL, 10);
+			break;
 		case 'd':
 			bdf = optarg;
 			break;
@@ -191,8 +234,12 @@ int main(int argc, char **argv)
 		}
 	}
 
-	if (!count || (by_path && !bdf))
+	if (!count || batch > MAX_BATCH || (by_path && !bdf))
 		return print_help();
+	if (batch) {
+		run_batches(count, batch);
+		return 0;
+	}
 
 	open_source(&source, bdf);
 	if (by_path)
