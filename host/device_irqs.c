@@ -191,6 +191,16 @@ bool device_irqs_host_took(const struct device_irq *irq, u64 nr, u64 ms)
 				 delivery_expected() == DELIVERY_POSTED) == DELIVERY_REMAPPED;
 }
 
+u64 device_irqs_witness(const struct device_irqs *irqs)
+{
+	struct vfio_pci_device *device = irqs->device;
+	u64 sent = 0;
+
+	for (u32 i = 0; i < irqs->nr_irqs; i++)
+		sent += device->driver.ops->msis_sent(device, irqs->irqs[i].device_vector);
+	return sent;
+}
+
 enum delivery_path device_irqs_path(const struct device_irqs *irqs)
 {
 	return irqs->trigger == IRQ_TRIGGER_DEVICE ? delivery_expected() : DELIVERY_EVENTFD;

@@ -314,17 +314,6 @@ FIXTURE_TEARDOWN(timed)
 	tear_down(&self->wakeup);
 }
 
-/* What the device says that it has sent, on both vectors. */
-static u64 sent_by_device(const struct device_irqs *irqs)
-{
-	struct vfio_pci_device *device = irqs->device;
-	u64 sent = 0;
-
-	for (u32 i = 0; i < irqs->nr_irqs; i++)
-		sent += device->driver.ops->msis_sent(device, irqs->irqs[i].device_vector);
-	return sent;
-}
-
 /* Return: mistakes seen. */
 static u32 send_pair(struct device_irqs *irqs, const struct irq_phase *phase, u32 spacing_ns)
 {
@@ -332,7 +321,7 @@ static u32 send_pair(struct device_irqs *irqs, const struct irq_phase *phase, u3
 		.count = 2, .delay_ns = PAIR_DELAY_NS, .spacing_ns = spacing_ns,
 		.vector = irqs->irqs[0].device_vector, .nr_vectors = 2,
 	};
-	u64 sent = sent_by_device(irqs);
+	u64 sent = device_irqs_witness(irqs);
 	u32 mistakes;
 
 	irq_phase_wait_idle(irqs);
@@ -343,10 +332,10 @@ static u32 send_pair(struct device_irqs *irqs, const struct irq_phase *phase, u3
 	}
 	vfio_pci_driver_schedule_msis(irqs->device, &schedule);
 	mistakes = irq_phase_wait_counted(irqs, phase);
-	if (mistakes || sent_by_device(irqs) != sent + 2)
+	if (mistakes || device_irqs_witness(irqs) != sent + 2)
 		test_report("%s: %u ns apart, of 2 the device says it sent %llu", phase->name,
-			    spacing_ns, (unsigned long long)(sent_by_device(irqs) - sent));
-	return mistakes + (sent_by_device(irqs) != sent + 2);
+			    spacing_ns, (unsigned long long)(device_irqs_witness(irqs) - sent));
+	return mistakes + (device_irqs_witness(irqs) != sent + 2);
 }
 
 TEST_F(timed, two_interrupts_at_any_distance_each_wake_the_vcpu)

@@ -38,6 +38,7 @@
 #define NR_MSIS 5
 #define NR_ROUNDS 2
 #define NR_STORM 16
+#define NR_VECTORS 8
 /* A busy host may spoil many a chance to see an interrupt come without an exit. */
 #define MAX_TRIES 200
 
@@ -166,7 +167,7 @@ TEST_F(irq, every_msi_is_counted_once)
 				  halted = { .name = "2 vCPUs halted" };
 	struct device_irqs *irqs = &self->irqs;
 
-	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, DEVICE_IRQS_MAX);
+	connect(irqs, (struct irq_vm_config){ .nr_vcpus = 2 }, NR_VECTORS);
 	ASSERT_EQ(0, send_one_by_one(irqs, &spin));
 	ASSERT_EQ(0, send_at_once(irqs, &spin));
 	irq_vm_halt(irqs->vm);

@@ -10,7 +10,7 @@
 #include <host/irq_line.h>
 #include <libvfio/vfio_pci_device.h>
 
-#define DEVICE_IRQS_MAX 8
+#define DEVICE_IRQS_MAX 32
 
 /* Who signals. */
 enum irq_trigger {
@@ -128,6 +128,14 @@ struct device_irqs_account device_irqs_account(const struct device_irqs *irqs);
  * Return: whether it took them, as far as its count can tell: see delivery_classify().
  */
 bool device_irqs_host_took(const struct device_irq *irq, u64 nr, u64 ms);
+
+/**
+ * device_irqs_witness() - How many MSIs the device itself says that it has sent, ever.
+ * @irqs: whose device's driver has msis_sent()
+ *
+ * Return: the sum over @irqs->irqs.
+ */
+u64 device_irqs_witness(const struct device_irqs *irqs);
 
 /** device_irqs_path() - How interrupts to one vCPU have to come, from this trigger on this host. */
 enum delivery_path device_irqs_path(const struct device_irqs *irqs);
