@@ -34,6 +34,9 @@ CONFIG_PCI_TESTDEV=y
 
 # Ours, see docs/device-models.md.
 CONFIG_IRQ_TESTDEV=y
+CONFIG_IOAT=y
+CONFIG_DSA=y
+CONFIG_PTDMA=y
 
 # How kvm-unit-tests end.
 CONFIG_ISA_DEBUG=y
