@@ -77,9 +77,10 @@ interrupts()
 	END { print sum + 0 }' - /proc/interrupts
 }
 
+# A thread that has not begun yet is not running either, as dmatest counts.
 has_ended()
 {
-	[[ $(<"$parameters/run") == N ]]
+	! grep -qs '^dma[0-9]*chan' /proc/[0-9]*/comm && [[ $(<"$parameters/run") == N ]]
 }
 
 # run_dmatest CHANNEL...: says what objection there is.
@@ -100,13 +101,17 @@ run_dmatest()
 
 judge_device()
 {
-	local before objection='' found
+	local before objection='' found threads=$threads least=1
 
 	if ! within 5 is_bound; then
 		judge linux_binds_to_it "${driver_of[$name]} did not"
 		return
 	fi
 	[[ $name != dsa ]] || objection=$(configure_dsa 2>&1 || echo failed)
+	# Two threads at once are more than Linux's driver can take, see docs/device-models.md. A
+	# single one waits for an interrupt each time, and does not fail for want of it.
+	[[ $name != ptdma ]] || { threads=1 && least=$iterations; }
+	echo "$threads" >"$parameters/threads_per_chan"
 	mapfile -t found < <(channels)
 	((${#found[@]})) || objection+=" it has no channel"
 	judge linux_binds_to_it "$objection"
@@ -114,7 +119,7 @@ judge_device()
 	judge dmatest_copies_what_it_should "$(run_dmatest "${found[@]}" 2>"/tmp/$name.dmatest")"
 	sed "s/^/# /" "/tmp/$name.dmatest"
 	before=$(($(interrupts) - before))
-	judge it_interrupts "$( ((before > 0)) || echo "$before interrupts during dmatest")"
+	judge it_interrupts "$( ((before >= least)) || echo "$before interrupts during dmatest")"
 	echo "# $name: ${#found[@]} channels, $before interrupts for $((${#found[@]} * threads *
 		iterations)) copies"
 	judge linux_lets_go_and_binds_again "$(
@@ -124,7 +129,6 @@ judge_device()
 }
 
 echo "$iterations" >"$parameters/iterations"
-echo "$threads" >"$parameters/threads_per_chan"
 for argument; do
 	name=${argument%%=*} bdf=${argument#*=}
 	device=/sys/bus/pci/devices/$bdf
