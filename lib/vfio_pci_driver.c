@@ -84,6 +84,18 @@ const char *vfio_pci_driver_of_sysfs(const char *directory)
 	return name;
 }
 
+const char *vfio_pci_driver_missing(const struct vfio_pci_device *device)
+{
+	const struct vfio_pci_driver *driver = &device->driver;
+
+	if (!driver->ops)
+		return "no driver of ours supports the device";
+	if (driver->missing)
+		return driver->missing;
+	return driver->irq_indexes ? NULL :
+	       "the driver can use no type of interrupt of this device";
+}
+
 int __vfio_pci_driver_init(struct vfio_pci_device *device)
 {
 	struct vfio_pci_driver *driver = &device->driver;

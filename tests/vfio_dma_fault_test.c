@@ -60,10 +60,7 @@ FIXTURE_SETUP(fault)
 	self->iommu = iommu_init(variant->iommu_mode);
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
 	driver = &self->device->driver;
-	if (!driver->ops)
-		SKIP(return, "no driver of ours supports the device");
-	if (!driver->irq_indexes)
-		SKIP(return, "the driver can use no type of interrupt of this device");
+	SKIP_IF_MISSING(vfio_pci_driver_missing(self->device));
 
 	self->allocator = iova_allocator_init(self->iommu, driver->dma_mask);
 	dma_region_setup(self->iommu, self->allocator, &self->buffer, BUFFER_SIZE);

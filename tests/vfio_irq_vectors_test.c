@@ -224,8 +224,10 @@ FIXTURE_TEARDOWN(irq)
 static const char *start_driver(struct vfio_pci_device *device, struct iova_allocator *allocator,
 				u32 index)
 {
-	if (!device->driver.ops)
-		return "no driver for this device";
+	const char *missing = vfio_pci_driver_missing(device);
+
+	if (missing)
+		return missing;
 	if (!(device->driver.irq_indexes & 1U << index))
 		return "the driver does not use this type of interrupt";
 	device->driver.irq_index = index;

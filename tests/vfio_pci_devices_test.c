@@ -94,7 +94,7 @@ static bool start_driver(FIXTURE_DATA(pair) *self, int i)
 {
 	struct vfio_pci_device *device = self->devices[i];
 
-	if (!device->driver.ops || !device->driver.irq_indexes)
+	if (vfio_pci_driver_missing(device))
 		return false;
 
 	vfio_pci_driver_start(device, self->allocator);

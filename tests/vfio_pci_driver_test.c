@@ -66,11 +66,10 @@ struct bench {
 static const char *driver_missing(struct bench *bench, int irq_index)
 {
 	struct vfio_pci_driver *driver = &bench->device->driver;
+	const char *missing = vfio_pci_driver_missing(bench->device);
 
-	if (!driver->ops)
-		return "no driver of ours supports the device";
-	if (!driver->irq_indexes)
-		return "the driver can use no type of interrupt of this device";
+	if (missing)
+		return missing;
 	if (irq_index >= 0 && !(driver->irq_indexes & 1U << irq_index))
 		return "the driver does not use this type of interrupt with this device";
 	if (irq_index >= 0)

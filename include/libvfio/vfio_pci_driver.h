@@ -158,6 +158,8 @@ struct vfio_pci_registers {
  * @irq_index: VFIO_PCI_{MSIX,MSI,INTX}_IRQ_INDEX to use; probe() sets the best one of those in
  *	@irq_indexes, a test may choose another before init
  * @irq_indexes: bit mask of the indexes that the driver can use with this device, set by probe
+ * @missing: what the driver needs and this machine has not, a sentence for a SKIP, set by probe,
+ *	which leaves @irq_indexes 0 then; NULL if all is there
  * @dma_mask: the highest IOVA the device can reach, set by probe
  * @max_memcpy_size: largest size of a memcpy, set by init
  * @max_memcpy_count: largest count of a memcpy, set by init
@@ -178,6 +180,7 @@ struct vfio_pci_driver {
 	struct dma_region region;
 	u32 irq_index;
 	u32 irq_indexes;
+	const char *missing;
 	u64 dma_mask;
 	u64 max_memcpy_size;
 	u64 max_memcpy_count;
@@ -223,6 +226,14 @@ int __vfio_pci_driver_probe(struct vfio_pci_device *device);
  * Return: the driver's name, NULL if none supports the device or it cannot be told.
  */
 const char *vfio_pci_driver_of_sysfs(const char *directory);
+
+/**
+ * vfio_pci_driver_missing() - Why no driver can be started on a device.
+ * @device: opened
+ *
+ * Return: a sentence for a SKIP, NULL if a driver can.
+ */
+const char *vfio_pci_driver_missing(const struct vfio_pci_device *device);
 
 /**
  * __vfio_pci_driver_init() - Initialize the driver of @device, see ops->init.

@@ -19,7 +19,7 @@ static const char *open_device(struct irq_device *self, const char *iommu_mode)
 
 	self->iommu = iommu_init(iommu_mode);
 	self->device = vfio_pci_device_init(test_options.bdf, self->iommu);
-	return self->device->driver.ops ? NULL : "no driver of ours supports the device";
+	return vfio_pci_driver_missing(self->device);
 }
 
 static void start_device(struct irq_device *self)
@@ -36,8 +36,7 @@ const char *irq_device_open(struct irq_device *self, const char *iommu_mode)
 
 	if (missing)
 		return missing;
-	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX ||
-	    !self->device->driver.irq_indexes)
+	if (self->device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX)
 		return "the driver can use neither MSI nor MSI-X of this device";
 
 	start_device(self);
