@@ -137,6 +137,7 @@ devices() {
 #   kho, liveupdate         a kexec that keeps memory, where the kernel has it
 #   hugepages               later there may be no gigabyte in one piece left
 #   dma_entry_limit         few enough mappings for a test to use up
+#   disable_denylist        the model of DSA has the id of hardware that vfio-pci refuses
 #   lab.iommu               what init tells the command
 #   lab.accel               for the facts of a run
 kernel_parameters() {
@@ -148,6 +149,7 @@ kernel_parameters() {
 	parameters+=" no_timer_check cpu_init_udelay=0 mitigations=off random.trust_cpu=on"
 	parameters+=" rcupdate.rcu_expedited=1 hugepagesz=1G hugepages=1"
 	parameters+=" kho=on liveupdate=on vfio_iommu_type1.dma_entry_limit=512"
+	parameters+=" vfio_pci.disable_denylist=1"
 	parameters+=" $(devices --parameters)"
 	printf '%s\n' "$parameters lab.iommu=$iommu lab.accel=$accel $append"
 }
