@@ -84,8 +84,8 @@ lib_flags := $(our_flags) $(tree_includes)
 # What include/host/kvm_compat.h has to know about the tree.
 kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
 	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
-# The registers of Intel's network devices: <igb/e1000_regs.h> and its like; of its accelerators:
-# <idxd/registers.h>, which may want <uapi/linux/idxd.h>; and of the devices that are ours, which
+# The registers of Intel's network devices: <igb/e1000_regs.h> and its like; of its DMA engines:
+# <ioat/registers.h>, <idxd/registers.h>, which may want <uapi/linux/idxd.h>; and of the devices that are ours, which
 # driver and model share.
 driver_flags := $(lib_flags) -isystem $(KSRC)/drivers/net/ethernet/intel \
 	-isystem $(KSRC)/drivers/dma -idirafter $(KSRC)/include -isystem lab/qemu/files/include
