@@ -77,10 +77,16 @@ interrupts()
 	END { print sum + 0 }' - /proc/interrupts
 }
 
-# A thread that has not begun yet is not running either, as dmatest counts.
+# summaries [SENTENCE]: how many threads of dmatest are over, and say so.
+summaries()
+{
+	dmesg | grep -c "dmatest: .*summary $iterations tests, ${1:-}"
+}
+
+# has_ended THREADS: the parameter `run` reads N as well while they have not begun.
 has_ended()
 {
-	! grep -qs '^dma[0-9]*chan' /proc/[0-9]*/comm && [[ $(<"$parameters/run") == N ]]
+	(($(summaries) == $1))
 }
 
 # run_dmatest CHANNEL...: says what objection there is.
@@ -93,9 +99,9 @@ run_dmatest()
 		echo "$channel" >"$parameters/channel" || return
 	done
 	echo 1 >"$parameters/run"
-	within "$seconds" has_ended || echo "dmatest is not over after $seconds s"
+	within "$seconds" has_ended "$wanted" || echo "dmatest is not over after $seconds s"
 	dmesg | grep dmatest: >&2
-	passed=$(dmesg | grep -c "summary $iterations tests, 0 failures")
+	passed=$(summaries '0 failures')
 	((passed == wanted)) || echo "$passed of $wanted threads of dmatest passed"
 }
 
