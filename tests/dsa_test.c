@@ -34,8 +34,15 @@
 #define SWERR_VALID (1U << 0)
 #define SWERR_ERROR(low) ((low) >> 8 & 0xff)
 
-enum { ENABLE_DEVICE = 1, DISABLE_DEVICE, DRAIN_ALL, ABORT_ALL, RESET_DEVICE, ENABLE_WQ,
-       DISABLE_WQ, DRAIN_WQ, ABORT_WQ, RESET_WQ };
+enum {
+	ENABLE_DEVICE = 1,
+	DISABLE_DEVICE,
+	DRAIN_ALL,
+	RESET_DEVICE = 5,
+	ENABLE_WQ,
+	DRAIN_WQ = 8,
+	RESET_WQ = 10,
+};
 
 /* In the buffer: descriptors of a batch, records, where copies begin and end */
 #define LIST 0

@@ -107,12 +107,17 @@ static u32 device_state(struct vfio_pci_device *device)
 	return status.state;
 }
 
-/* All stops, and all that was configured is forgotten. A halted device takes no command. */
+/*
+ * All stops, and all that was configured is forgotten. A halted device takes no command, one that
+ * hangs ends none.
+ */
 static int dsa_stop(struct vfio_pci_device *device)
 {
-	if (device_state(device) == IDXD_DEVICE_STATE_HALT)
-		return __vfio_pci_device_reset(device);
-	return dsa_command(device, IDXD_CMD_RESET_DEVICE, 0, NULL);
+	int ret = -ETIMEDOUT;
+
+	if (device_state(device) != IDXD_DEVICE_STATE_HALT)
+		ret = dsa_command(device, IDXD_CMD_RESET_DEVICE, 0, NULL);
+	return ret == -ETIMEDOUT ? __vfio_pci_device_reset(device) : ret;
 }
 
 /* Configuration *****************************************************************************/
@@ -168,7 +173,7 @@ static void configure_wq(struct vfio_pci_device *device, u32 wq)
 	for (u32 i = 0; capability.op_config && i < ARRAY_SIZE(config.op_config); i++)
 		config.op_config[i] = dsa_readq(device, IDXD_OPCAP_OFFSET + i * sizeof(u64));
 
-	for (u64 i = 0; i < min(size, (u64)sizeof(config)) / sizeof(u32); i++)
+	for (u64 i = 0; i < min_t(u64, size, sizeof(config)) / sizeof(u32); i++)
 		vfio_pci_bar_writel(device, IDXD_MMIO_BAR, at + i * sizeof(u32), config.bits[i]);
 }
 
@@ -292,7 +297,8 @@ static int dsa_init(struct vfio_pci_device *device)
 	}
 
 	driver->max_memcpy_size = 1ULL << general.max_xfer_shift;
-	driver->max_memcpy_count = (u64)min(dsa->wq_size, DSA_MAX_BATCHES) * dsa->max_batch;
+	driver->max_memcpy_count = dsa->max_batch < 2 * DSA_MIN_BATCH ? 1 :
+				   (u64)min(dsa->wq_size, DSA_MAX_BATCHES) * dsa->max_batch;
 	driver->memcpy_align = 1;
 	driver->no_memcpy = NULL;
 	driver->msi = FIRST_VECTOR;
@@ -364,7 +370,7 @@ static struct dsa_hw_desc copy_descriptor(iova_t src, iova_t dst, u64 size, iova
 	};
 }
 
-/* @batches: so many, as equal as can be; of at least two, as max_batch is far above that. */
+/* @batches: so many, as equal as can be, for none may be of a single descriptor. */
 static void submit_batches(struct vfio_pci_device *device, u64 count, u32 batches)
 {
 	struct dsa_memory *memory = to_dsa_memory(device);

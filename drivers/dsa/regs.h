@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Intel Data Streaming Accelerator. Registers, descriptors and completion records come from the
- * kernel's driver; here stands what its headers lack. 341204 is Intel's number of the Data Streaming
- * Accelerator Architecture Specification.
+ * kernel's driver; here stands what its headers lack. 341204 is Intel's number of the Data
+ * Streaming Accelerator Architecture Specification.
  */
 #ifndef DSA_REGS_H
 #define DSA_REGS_H
 
 #include <linux/compiler.h>
 #include <linux/types.h>
-
-#ifndef __packed
-#define __packed __attribute__((packed))
-#endif
 
 #include <idxd/registers.h>
 
