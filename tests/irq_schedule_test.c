@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(schedule)
 	irq_device_close(&self->device);
 }
 
-/* Has each vector of the device sent once, from one to the next in @spacing_ns. Return: mistakes. */
+/* Has each vector of the device sent once, @spacing_ns apart. Return: mistakes seen. */
 static u32 burst(struct device_irqs *irqs, const struct irq_phase *phase, u32 spacing_ns)
 {
 	const struct vfio_pci_msi_schedule schedule = {
