@@ -205,10 +205,16 @@ static int reset_all(struct vfio_pci_device *device, u32 channels)
 	return ret;
 }
 
+/*
+ * Reading INTRCTRL disables INTx, and reading ATTNSTATUS forgets which channels wanted it, also if
+ * it was by MSI-X that they told (14.5, INTRCTRL, ATTNSTATUS).
+ */
 static void enable_interrupts(struct vfio_pci_device *device)
 {
 	bool msix = device->driver.irq_index == VFIO_PCI_MSIX_IRQ_INDEX;
 
+	(void)read_8(device, IOAT_INTRCTRL_OFFSET);
+	(void)read_32(device, IOAT_ATTNSTATUS_OFFSET);
 	write_8(device, IOAT_INTRCTRL_OFFSET, IOAT_INTRCTRL_MASTER_INT_EN |
 		(msix ? IOAT_INTRCTRL_MSIX_VECTOR_CONTROL : 0));
 }
@@ -459,17 +465,28 @@ static int ioat_memcpy_prepare(struct vfio_pci_device *device, iova_t src, iova_
 	return 0;
 }
 
-/* Reading both is what lowers it; the first disables it as well (14.5, INTRCTRL, ATTNSTATUS). */
-static void lower_intx(struct vfio_pci_device *device)
+/* Return: whether the channel has raised INTx since the last time; if so, it is forgotten. */
+static bool take_attention(struct vfio_pci_device *device, u32 channel)
 {
-	(void)read_8(device, IOAT_INTRCTRL_OFFSET);
-	(void)read_32(device, IOAT_ATTNSTATUS_OFFSET);
+	return read_32(device, IOAT_ATTNSTATUS_OFFSET) & BIT(channel);
+}
+
+/*
+ * INTx must stay up until the kernel has seen whose it is and masked it. Somebody else may have
+ * masked it before it went up, so that is waited for as well, or it would stay up.
+ */
+static bool intx_is_taken(struct vfio_pci_device *device, u32 channel)
+{
+	bool taken = wait_for(vfio_pci_intx_masked(device), INTX_TIMEOUT_MS);
+
+	taken &= wait_for(take_attention(device, channel), INTX_TIMEOUT_MS);
 	enable_interrupts(device);
+	return taken;
 }
 
 static int ioat_send_msi(struct vfio_pci_device *device, u32 vector)
 {
-	bool intx = device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX, taken = true;
+	bool intx = device->driver.irq_index == VFIO_PCI_INTX_IRQ_INDEX;
 	struct ioat_memory *memory = memory_of(device, vector);
 	int ret;
 
@@ -478,14 +495,10 @@ static int ioat_send_msi(struct vfio_pci_device *device, u32 vector)
 
 	ring_doorbell(device, channel_prepare(device, vector, iova_of(device, memory->src),
 					      iova_of(device, memory->dst), PROBE_SIZE, 1, true));
-	/* INTx must stay up until the kernel has seen whose it is and masked it. */
-	if (intx) {
-		taken = wait_for(vfio_pci_intx_masked(device), INTX_TIMEOUT_MS);
-		lower_intx(device);
-	}
 	ret = channel_wait(device);
-
-	return ret ?: taken ? 0 : -ETIMEDOUT;
+	if (!ret && intx && !intx_is_taken(device, vector))
+		ret = -ETIMEDOUT;
+	return ret;
 }
 
 static const struct vfio_pci_driver_ops ioat_ops = {
