@@ -102,6 +102,12 @@ has_ended()
 	(($(summaries) == $1))
 }
 
+# dmatest lets go of its channels when it is asked whether it runs, and does not.
+lets_go()
+{
+	[[ $(<"$parameters/run") == N ]]
+}
+
 # run_dmatest CHANNEL...: says what objection there is.
 run_dmatest()
 {
@@ -113,6 +119,7 @@ run_dmatest()
 	done
 	echo 1 >"$parameters/run"
 	within "$seconds" has_ended "$wanted" || echo "dmatest is not over after $seconds s"
+	within 5 lets_go || echo "dmatest holds its channels"
 	dmesg | grep dmatest: >&2
 	passed=$(summaries '0 failures')
 	((passed == wanted)) || echo "$passed of $wanted threads of dmatest passed"
