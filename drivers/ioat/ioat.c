@@ -46,13 +46,15 @@
  * struct ioat_memory - What a channel has in the driver's region.
  * @descriptor: the only one, its own successor
  * @completion: the channel writes its status here
+ * @unused: so that the next one has a line of the cache to itself
  * @src: what it copies for the interrupt's sake
  * @dst: to here
  */
 struct ioat_memory {
 	struct ioat_dma_descriptor descriptor;
-	u64 completion __attribute__((aligned(64)));
-	u8 src[PROBE_SIZE] __attribute__((aligned(64)));
+	u64 completion;
+	u64 unused[7];
+	u8 src[PROBE_SIZE];
 	u8 dst[PROBE_SIZE];
 };
 
@@ -206,8 +208,8 @@ static int reset_all(struct vfio_pci_device *device, u32 channels)
 }
 
 /*
- * Reading INTRCTRL disables INTx, and reading ATTNSTATUS forgets which channels wanted it, also if
- * it was by MSI-X that they told (14.5, INTRCTRL, ATTNSTATUS).
+ * Reading INTRCTRL disables INTx, and reading ATTNSTATUS forgets which channels wanted it, as the
+ * kernel's driver has it; also if it was by MSI-X that they told.
  */
 static void enable_interrupts(struct vfio_pci_device *device)
 {
@@ -283,10 +285,10 @@ static bool is_done(struct vfio_pci_device *device)
 {
 	u32 channel = to_ioat(device)->channel;
 	struct ioat_memory *memory = memory_of(device, channel);
-	u64 completion = *(volatile u64 *)&memory->completion;
+	u64 written = *(volatile u64 *)&memory->completion;
 
 	return channel_status(device, channel) == IOAT_CHANSTS_DONE &&
-	       (completion & IOAT_CHANSTS_COMPLETED_DESCRIPTOR_ADDR) ==
+	       (written & IOAT_CHANSTS_COMPLETED_DESCRIPTOR_ADDR) ==
 	       iova_of(device, &memory->descriptor);
 }
 
