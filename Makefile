@@ -85,8 +85,8 @@ lib_flags := $(our_flags) $(tree_includes)
 kvm_compat := $(if $(KSRC),$(shell grep -q vm_vaddr_alloc $(kvm)/include/kvm_util.h && \
 	echo -DKVM_UTIL_HAS_VM_VADDR_ALLOC))
 # The registers of Intel's network devices: <igb/e1000_regs.h> and its like; of its DMA engines:
-# <ioat/registers.h>, <idxd/registers.h>, which may want <uapi/linux/idxd.h>; and of the devices that
-# are ours, which driver and model share.
+# <ioat/registers.h>, <idxd/registers.h>, which may want <uapi/linux/idxd.h>; and of the devices
+# that are ours, which driver and model share.
 driver_flags := $(lib_flags) -isystem $(KSRC)/drivers/net/ethernet/intel \
 	-isystem $(KSRC)/drivers/dma -idirafter $(KSRC)/include -isystem lab/qemu/files/include
 # Of Linux 6.19; vfio_live_update_test skips without it.
