@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/bits.h>
 #include <linux/kernel.h>
 
 #include <libvfio/vfio_pci_device.h>
@@ -82,6 +83,16 @@ const char *vfio_pci_driver_of_sysfs(const char *directory)
 		close(device->fd);
 	free(device);
 	return name;
+}
+
+void vfio_pci_driver_use_irqs(struct vfio_pci_device *device, u32 indexes)
+{
+	for (u32 index = VFIO_PCI_INTX_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX; index++) {
+		if (!(indexes & BIT(index)) || !device->irq_info[index].count)
+			continue;
+		device->driver.irq_indexes |= BIT(index);
+		device->driver.irq_index = index;
+	}
 }
 
 const char *vfio_pci_driver_missing(const struct vfio_pci_device *device)

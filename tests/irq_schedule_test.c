@@ -61,31 +61,6 @@ FIXTURE_TEARDOWN(schedule)
 	irq_device_close(&self->device);
 }
 
-/* Has each vector of the device sent once, @spacing_ns apart. Return: mistakes seen. */
-static u32 burst(struct device_irqs *irqs, const struct irq_phase *phase, u32 spacing_ns)
-{
-	const struct vfio_pci_msi_schedule schedule = {
-		.count = irqs->nr_irqs, .spacing_ns = spacing_ns,
-		.vector = irqs->irqs[0].device_vector, .nr_vectors = irqs->nr_irqs,
-	};
-	u64 sent = device_irqs_witness(irqs);
-	u32 mistakes;
-
-	irq_phase_wait_idle(irqs);
-	device_irqs_mark(irqs);
-	for (u32 i = 0; i < irqs->nr_irqs; i++) {
-		irq_line_expect(&irqs->irqs[i].line, &irqs->expectation);
-		irqs->irqs[i].sent++;
-	}
-	vfio_pci_driver_schedule_msis(irqs->device, &schedule);
-	mistakes = irq_phase_wait_counted(irqs, phase);
-	sent = device_irqs_witness(irqs) - sent;
-	if (mistakes || sent != irqs->nr_irqs)
-		test_report("%u ns apart, of %u the device says it sent %llu", spacing_ns,
-			    irqs->nr_irqs, (unsigned long long)sent);
-	return mistakes + (sent != irqs->nr_irqs);
-}
-
 TEST_F(schedule, each_interrupt_of_a_burst_on_many_vectors_is_counted_once)
 {
 	static const struct irq_phase bursts = { .name = "bursts on many vectors" };
@@ -95,7 +70,7 @@ TEST_F(schedule, each_interrupt_of_a_burst_on_many_vectors_is_counted_once)
 		irq_line_route(&irqs->irqs[i].line, i % NR_VCPUS, BURST_VECTOR + i);
 	device_irqs_begin(irqs);
 	for (u32 i = 0; i < NR_BURSTS; i++)
-		ASSERT_EQ(0, burst(irqs, &bursts, i * 1000));
+		ASSERT_EQ(0, irq_phase_send_scheduled(irqs, &bursts, 0, i * 1000));
 	test_report("%s: %u of %u each, 0 to %u us apart", bursts.name, NR_BURSTS, irqs->nr_irqs,
 		    NR_BURSTS - 1);
 	ASSERT_EQ(0, irq_phase_conclude(irqs, &bursts));

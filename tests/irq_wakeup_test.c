@@ -314,30 +314,6 @@ FIXTURE_TEARDOWN(timed)
 	tear_down(&self->wakeup);
 }
 
-/* Return: mistakes seen. */
-static u32 send_pair(struct device_irqs *irqs, const struct irq_phase *phase, u32 spacing_ns)
-{
-	const struct vfio_pci_msi_schedule schedule = {
-		.count = 2, .delay_ns = PAIR_DELAY_NS, .spacing_ns = spacing_ns,
-		.vector = irqs->irqs[0].device_vector, .nr_vectors = 2,
-	};
-	u64 sent = device_irqs_witness(irqs);
-	u32 mistakes;
-
-	irq_phase_wait_idle(irqs);
-	device_irqs_mark(irqs);
-	for (u32 i = 0; i < irqs->nr_irqs; i++) {
-		irq_line_expect(&irqs->irqs[i].line, &irqs->expectation);
-		irqs->irqs[i].sent++;
-	}
-	vfio_pci_driver_schedule_msis(irqs->device, &schedule);
-	mistakes = irq_phase_wait_counted(irqs, phase);
-	if (mistakes || device_irqs_witness(irqs) != sent + 2)
-		test_report("%s: %u ns apart, of 2 the device says it sent %llu", phase->name,
-			    spacing_ns, (unsigned long long)(device_irqs_witness(irqs) - sent));
-	return mistakes + (device_irqs_witness(irqs) != sent + 2);
-}
-
 TEST_F(timed, two_interrupts_at_any_distance_each_wake_the_vcpu)
 {
 	static const struct irq_phase timed = { .name = "timed by the device across the halt" };
@@ -352,7 +328,8 @@ TEST_F(timed, two_interrupts_at_any_distance_each_wake_the_vcpu)
 		/* From the message to the handler takes about as long as from there to the halt. */
 		span = min(measure_halt_ns(irqs) * 3, MAX_PAIR_NS);
 		for (u32 step = 0; step < NR_STEPS; step++)
-			ASSERT_EQ(0, send_pair(irqs, &timed, span * step / NR_STEPS));
+			ASSERT_EQ(0, irq_phase_send_scheduled(irqs, &timed, PAIR_DELAY_NS,
+							      span * step / NR_STEPS));
 		test_report("%s: %u pairs, 0 to %.2f us apart", timed.name, NR_STEPS, span / 1e3);
 		ASSERT_EQ(0, irq_phase_conclude(irqs, &timed));
 	}

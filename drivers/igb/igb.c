@@ -25,21 +25,13 @@
 
 static int igb_probe(struct vfio_pci_device *device)
 {
-	const u32 usable[] = {
-		VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
-	};
-	struct vfio_pci_driver *driver = &device->driver;
-
 	if (!vfio_pci_device_match(device, IGB_VENDOR_ID, IGB_DEVICE_ID))
 		return -ENODEV;
 
-	for (u32 i = 0; i < ARRAY_SIZE(usable); i++) {
-		if (!device->irq_info[usable[i]].count)
-			continue;
-		driver->irq_indexes |= 1U << usable[i];
-		driver->irq_index = usable[i];
-	}
-	driver->dma_mask = UINT64_MAX;
+	vfio_pci_driver_use_irqs(device, BIT(VFIO_PCI_INTX_IRQ_INDEX) |
+					 BIT(VFIO_PCI_MSI_IRQ_INDEX) |
+					 BIT(VFIO_PCI_MSIX_IRQ_INDEX));
+	device->driver.dma_mask = UINT64_MAX;
 
 	return 0;
 }

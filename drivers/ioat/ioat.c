@@ -342,20 +342,14 @@ static bool is_known(u16 id)
 
 static int ioat_probe(struct vfio_pci_device *device)
 {
-	const u32 usable[] = { VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX };
-	struct vfio_pci_driver *driver = &device->driver;
 	u16 id = vfio_pci_config_readw(device, PCI_DEVICE_ID);
 
 	if (!is_known(id) || !vfio_pci_device_match(device, IOAT_VENDOR_ID, id))
 		return -ENODEV;
 
-	for (u32 i = 0; i < ARRAY_SIZE(usable); i++) {
-		if (!device->irq_info[usable[i]].count)
-			continue;
-		driver->irq_indexes |= 1U << usable[i];
-		driver->irq_index = usable[i];
-	}
-	driver->dma_mask = IOAT_DMA_MASK;
+	vfio_pci_driver_use_irqs(device, BIT(VFIO_PCI_INTX_IRQ_INDEX) |
+					 BIT(VFIO_PCI_MSIX_IRQ_INDEX));
+	device->driver.dma_mask = IOAT_DMA_MASK;
 
 	return 0;
 }

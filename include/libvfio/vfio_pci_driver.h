@@ -228,6 +228,13 @@ int __vfio_pci_driver_probe(struct vfio_pci_device *device);
 const char *vfio_pci_driver_of_sysfs(const char *directory);
 
 /**
+ * vfio_pci_driver_use_irqs() - Set irq_indexes and the best irq_index: for a driver's probe().
+ * @device: whose driver it is
+ * @indexes: bit mask of what the driver can use; of these the device may have some
+ */
+void vfio_pci_driver_use_irqs(struct vfio_pci_device *device, u32 indexes);
+
+/**
  * vfio_pci_driver_missing() - Why no driver can be started on a device.
  * @device: opened
  *

@@ -35,6 +35,18 @@ u32 irq_phase_wait_counted(struct device_irqs *irqs, const struct irq_phase *pha
 u32 irq_phase_send(struct device_irqs *irqs, const struct irq_phase *phase);
 
 /**
+ * irq_phase_send_scheduled() - Have the device send once on each vector, by itself; wait for all.
+ * @irqs: of a device whose driver has schedule_msis() and msis_sent()
+ * @phase: what they belong to
+ * @delay_ns: from now to the first, in nanoseconds of the device's clock
+ * @spacing_ns: from each to the next
+ *
+ * Return: mistakes seen; also 1 if the device says that it sent another number.
+ */
+u32 irq_phase_send_scheduled(struct device_irqs *irqs, const struct irq_phase *phase,
+			     u32 delay_ns, u32 spacing_ns);
+
+/**
  * irq_phase_conclude() - End a phase that began with device_irqs_begin(), all of it counted.
  *
  * Return: mistakes seen: surplus interrupts, and 1 if any came by another path than it should.

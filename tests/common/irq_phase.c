@@ -107,6 +107,31 @@ u32 irq_phase_send(struct device_irqs *irqs, const struct irq_phase *phase)
 	return differences;
 }
 
+u32 irq_phase_send_scheduled(struct device_irqs *irqs, const struct irq_phase *phase,
+			     u32 delay_ns, u32 spacing_ns)
+{
+	const struct vfio_pci_msi_schedule schedule = {
+		.count = irqs->nr_irqs, .delay_ns = delay_ns, .spacing_ns = spacing_ns,
+		.vector = irqs->irqs[0].device_vector, .nr_vectors = irqs->nr_irqs,
+	};
+	u64 sent = device_irqs_witness(irqs);
+	u32 mistakes;
+
+	irq_phase_wait_idle(irqs);
+	device_irqs_mark(irqs);
+	for (u32 i = 0; i < irqs->nr_irqs; i++) {
+		irq_line_expect(&irqs->irqs[i].line, &irqs->expectation);
+		irqs->irqs[i].sent++;
+	}
+	vfio_pci_driver_schedule_msis(irqs->device, &schedule);
+	mistakes = irq_phase_wait_counted(irqs, phase);
+	sent = device_irqs_witness(irqs) - sent;
+	if (mistakes || sent != irqs->nr_irqs)
+		test_report("%s: %u ns apart, of %u the device says it sent %llu", phase->name,
+			    spacing_ns, irqs->nr_irqs, (unsigned long long)sent);
+	return mistakes + (sent != irqs->nr_irqs);
+}
+
 u32 irq_phase_conclude(struct device_irqs *irqs, const struct irq_phase *phase)
 {
 	return irq_expectation_settle(&irqs->expectation) + report_path(irqs, phase);
