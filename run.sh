@@ -251,6 +251,8 @@ conclude()
 	4) verdict=SKIP ;;
 	*) verdict=ERROR ;;
 	esac
+	# Far above, and among much that passed: what failed is said once more.
+	((status == 0 || status == 4)) || scripts/ktap-failures "$ktap_log" >&2
 	note "$verdict: $(scripts/ktap-summary "$ktap_log") in $(($(uptime_seconds) - began)) s;" \
 		"log: ${log_dir#"$here"/}"
 }

@@ -25,8 +25,8 @@ DELIVERED = re.compile(r": (\d{1,18}) [a-z]+ and counted, (posted|remapped|mixed
 HOST_IRQS = re.compile(r"\(host irqs \+(\d{1,18})")
 NUMBER = r"\d{1,15}(?:\.\d{1,6})?"
 LATENCY = re.compile(rf"latency_us: (.*), (\d{{1,9}}) samples:((?: {NUMBER}){{11}})$")
-# Why a case failed, as kselftest_harness.h says it.
-CAUSE = re.compile(r"\S+:\d+:\w+:(.*)|\w+: (Test terminated .*)")
+# Why a case failed, as kselftest_harness.h says it, or libvfio/assert.h.
+CAUSE = re.compile(r"\S+:\d+:(?:\w+:| assertion failed:)(.*)|\w+: (Test terminated .*)")
 NOISE = re.compile(r" RUN  | +OK  | +FAIL  |Starting \d+ tests|"
                    r"duration_ms: |repeat: |seed: |Subtest: |latency_us: ")
 

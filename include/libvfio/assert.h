@@ -12,15 +12,22 @@
 #define VFIO_EXIT_FAIL 1
 
 /**
- * vfio_assert_failed() - Report a failed assertion on stderr and exit(VFIO_EXIT_FAIL).
+ * vfio_assert_report_to() - Have failed assertions reported elsewhere than on stderr.
+ * @stream: where
+ * @prefix: what each line of a report begins with; must stay valid
+ */
+void vfio_assert_report_to(FILE *stream, const char *prefix);
+
+/**
+ * vfio_assert_failed() - Report a failed assertion and exit(VFIO_EXIT_FAIL).
  * @file: source file of the assertion
  * @line: its line
  * @expression: its text
  * @observed: the two values compared, as text, or NULL
  * @fmt: printf format of the explanation, may be ""
  *
- * The process exits normally, so that atexit() handlers run and the kernel closes every
- * VFIO, IOMMU and KVM descriptor.
+ * The first line has the explanation or, without one, the expression. The process exits normally,
+ * so that atexit() handlers run and the kernel closes every VFIO, IOMMU and KVM descriptor.
  */
 void __attribute__((noreturn, format(printf, 5, 6)))
 vfio_assert_failed(const char *file, int line, const char *expression,

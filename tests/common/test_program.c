@@ -13,6 +13,7 @@
 #include <linux/sizes.h>
 
 #include <host/delivery_path.h>
+#include <libvfio/assert.h>
 #include <libvfio/deadline.h>
 #include <libvfio/sysfs.h>
 #include <libvfio/vfio_pci_driver.h>
@@ -363,6 +364,7 @@ void test_program_finish_with(unsigned int (*ran)(void))
 	on_exit(decide_exit_status, NULL);
 	/* The harness prints the version line unless told that somebody else has. */
 	fprintf(test_report_stream, "TAP version 13\n");
+	vfio_assert_report_to(test_report_stream, "# ");
 	setenv("KSFT_TAP_LEVEL", "1", true);
 	test_report("seed: %u", test_options.seed);
 	case_began_ns = deadline_now_ns();

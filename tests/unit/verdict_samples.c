@@ -29,7 +29,7 @@ TEST(prints_on_stdout)
 
 TEST(fails_an_assertion_of_ours)
 {
-	VFIO_ASSERT_EQ(1, 2);
+	VFIO_ASSERT_EQ(1, 2, "%s", "a sample");
 }
 
 /* kvm_util turns this one into an exit with the status of a skip. */

@@ -41,6 +41,13 @@ not_ok() {
 	exits 1 -t "$1" && grep -q '^not ok 1 ' "$out"
 }
 
+# Why it failed belongs into the report.
+tells_its_assertion() {
+	not_ok fails_an_assertion_of_ours &&
+		grep -qE '^# tests/.*:[0-9]+: assertion failed: a sample$' "$out" &&
+		grep -qx '#   observed: 0x1 == 0x2' "$out"
+}
+
 # The line before the result says how long the case took, also of one that was killed.
 tells_its_duration() {
 	exits 1 -t is_killed && grep -B 1 '^not ok 1 ' "$out" | grep -qE '^# duration_ms: [0-9]+$'
@@ -66,7 +73,7 @@ result a_failure_beside_a_pass_exits_1 exits 1 -t passes -t fails
 result a_skip_beside_a_pass_exits_0 exits 0 -t passes -t skips
 result only_skips_exit_4 exits 4 -t skips
 result nothing_selected_exits_4 exits 4 -t there_is_no_such_case
-result an_assertion_of_ours_fails not_ok fails_an_assertion_of_ours
+result an_assertion_of_ours_fails_and_says_why tells_its_assertion
 result an_assertion_of_kvm_util_never_skips not_ok fails_an_assertion_of_kvm_util_with_eacces
 result a_skip_without_a_reason_fails not_ok requires_something_missing
 result a_killed_case_fails not_ok is_killed
