@@ -84,6 +84,28 @@ expect warning a_warn_is_a_warning <<'END'
 [    4.100200] Call Trace:
 END
 
+expect clean a_cpu_that_stopped_for_the_restart_is_no_warning <<'END'
+[   11.510000] reboot: Restarting system
+[   11.518921] ------------[ cut here ]------------
+[   11.520447] sched: Unexpected reschedule of offline CPU#3!
+[   11.520910] WARNING: CPU: 2 PID: 0 at x86/kernel/apic/ipi.c:70 native_smp_send_reschedule+0x1/0x2
+END
+
+expect clean nor_is_it_in_later_kernels <<'END'
+[   11.510000] reboot: Restarting system
+[   11.520910] WARNING: x86/kernel/apic/ipi.c:70 at native_smp_send_reschedule+0x1/0x2, CPU#2
+END
+
+expect warning before_the_restart_it_is_a_warning <<'END'
+[   11.520910] WARNING: CPU: 2 PID: 0 at x86/kernel/apic/ipi.c:70 native_smp_send_reschedule+0x1/0x2
+[   11.530000] reboot: Restarting system
+END
+
+expect warning another_one_at_the_restart_is_a_warning <<'END'
+[   11.510000] reboot: Restarting system
+[   11.520910] WARNING: CPU: 2 PID: 1 at kernel/irq/manage.c:10 some_function+0x1/0x2
+END
+
 expect warning a_refcount_underflow_is_a_warning <<'END'
 [    4.100000] refcount_t: underflow; use-after-free.
 END
