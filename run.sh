@@ -252,7 +252,7 @@ conclude()
 	*) verdict=ERROR ;;
 	esac
 	# Far above, and among much that passed: what failed is said once more.
-	((status == 0 || status == 4)) || scripts/ktap-failures "$ktap_log" >&2
+	((status == 0 || status == 4)) || scripts/ktap-summary --failures "$ktap_log" >&2
 	note "$verdict: $(scripts/ktap-summary "$ktap_log") in $(($(uptime_seconds) - began)) s;" \
 		"log: ${log_dir#"$here"/}"
 }

@@ -63,16 +63,16 @@ can_post() {
 ask() {
 	local qemu=$1 model=$2 key device
 
-	key=$(stat -L -c '%n %s %Y' "$qemu" "$0" | cat - <(echo "$model") |
+	key=$({ stat -L -c '%n %s %Y' "$qemu" "$0" && echo "$model"; } |
 		sha256sum | cut -c 1-16)
 	answers=$cache/qemu-$key
 	if [[ -s $answers ]]; then
-		touch "$answers"
+		touch -c "$answers"
 		return
 	fi
 	mkdir -p "$cache"
 	# Those of checkouts and QEMUs that nobody uses any more.
-	find "$cache" -name 'qemu-*' -mtime +7 -delete
+	find "$cache" -ignore_readdir_race -name 'qemu-*' -mtime +7 -delete
 	if ! "$qemu" -device "$model,help" >"$answers.$$" 2>/dev/null; then
 		rm -f "$answers.$$"
 		die "$qemu has no device $model, or does not run."

@@ -29,7 +29,7 @@ shell_sources()
 check_shellcheck()
 {
 	# shellcheck disable=SC2046 # a list of words
-	shellcheck -x -S style -f gcc $(shell_sources) 2>&1 || true
+	shellcheck -S style -f gcc $(shell_sources) 2>&1 || true
 }
 
 # What checkpatch knows only of the kernel itself. In user space there is no BIT(), no __printf(),

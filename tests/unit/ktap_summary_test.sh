@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # scripts/ktap-summary counts the results at the leaves, and what is missing as failed;
-# scripts/ktap-failures names those that failed.
+# with --failures it names those that failed.
 
 set -euo pipefail
 
@@ -26,7 +26,7 @@ names()
 {
 	local found
 
-	found=$(printf '%s\n' "$3" | "$top/scripts/ktap-failures")
+	found=$(printf '%s\n' "$3" | "$top/scripts/ktap-summary" --failures)
 	tap_result "$1" "$([[ $found == "$2" ]] || printf 'not: %s\nbut: %s' "$2" "$found")"
 }
 
