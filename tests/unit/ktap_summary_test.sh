@@ -31,7 +31,7 @@ names()
 }
 
 tap_begin
-tap_plan 12
+tap_plan 14
 counts results_are_counted_by_kind 1 1 1 '1..3
 ok 1 a
 not ok 2 b
@@ -62,6 +62,9 @@ counts leaves_lie_at_any_depth 2 1 0 '1..1
 not ok 1 outer'
 counts missing_results_failed 1 2 0 '1..3
 ok 1 a'
+counts a_plan_of_less_than_there_is_failed 2 1 0 '1..1
+ok 1 a
+ok 2 b'
 counts an_empty_document_failed 0 1 0 ''
 names what_passed_is_not_named '' '1..1
 ok 1 a'
@@ -92,4 +95,7 @@ not ok 1 one
 not ok 2 two'
 names missing_results_are_named 'failed: 2 of the announced results are missing' '1..3
 ok 1 a'
+names results_behind_the_plan_are_named 'failed: 1 results more than announced' '1..1
+ok 1 a
+ok 2 b'
 tap_end
