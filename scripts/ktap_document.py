@@ -202,7 +202,10 @@ class Document:
             self._take_run(result)
 
     def _end(self):
-        """A document that ends in the middle: each result that was announced has failed."""
+        """A document that ends in the middle: each result that was announced has failed.
+
+        So has the plan, once, if there are more than it announced.
+        """
         self._fold(1)
         top = self._level(0)
         planned = top.plan if top.plan is not None else len(top.results) + 1
@@ -215,6 +218,10 @@ class Document:
                             None if i else below)
             result.directive = "the document ends before its result"
             self._take_run(result, missing=True)
+        if missing < 0:
+            result = Result(True, "plan", [], None)
+            result.directive = f"{-missing} results more than announced"
+            self._take_run(result)
 
     def _take_run(self, result, missing=False):
         label = LABEL.fullmatch(result.name)
