@@ -32,7 +32,7 @@
 #define NR_TARGETS (NR_VCPUS - 1)
 #define NR_MSIS 3
 #define NR_STORM 40
-#define NR_EXTINTS 12
+#define NR_EXTINT_ROUNDS 4
 #define VECTOR 0x61
 /* SDM 3A, table 11-1; kvm_util does not have them yet. */
 #define XAPIC_ISR 0x100
@@ -528,15 +528,21 @@ static u32 send_extint_to_any(struct device_irqs *irqs)
 	       irq_expectation_settle(&irqs->expectation);
 }
 
-/* To take one, AVIC is inhibited until the vCPU has its IF set. */
+/*
+ * To take one, AVIC is inhibited until the vCPU has its IF set. A vCPU that waited for it and found
+ * that another had taken the ExtINT keeps AVIC inhibited until it is given its next interrupt, also
+ * with 6563ddadd169; so each gets one of its own before anything has to be posted.
+ */
 static u32 check_extint(struct device_irqs *irqs)
 {
 	u32 mistakes = send_some(irqs, false);
 
-	for (u32 i = 0; i < NR_EXTINTS && !mistakes; i++) {
-		mistakes = i % 3 < NR_TARGETS ? send_extint(irqs, i % 3) : send_extint_to_any(irqs);
-		if (i % 3 == 2)
-			mistakes = mistakes ?: send_some(irqs, false);
+	for (u32 i = 0; i < NR_EXTINT_ROUNDS && !mistakes; i++) {
+		mistakes = send_extint_to_any(irqs);
+		for (u32 vcpu = 0; vcpu < NR_TARGETS && !mistakes; vcpu++)
+			mistakes = send_extint(irqs, vcpu);
+		irq_vm_sync(irqs->vm);
+		mistakes = mistakes ?: send_some(irqs, false);
 	}
 	return mistakes;
 }

@@ -41,6 +41,8 @@
 #define NR_TOGGLES 32
 /* Between two signals of a shooter that waits for none of them, in microseconds. */
 #define SHOT_US 100
+/* As long as nothing new has to come for a storm to be over. */
+#define QUIET_MS 150
 #define FIRST_GSI (GSI_ROUTING_FIRST_MSI + 8)
 
 static const struct irq_phase fixed = { .name = "fixed, to one vCPU" };
@@ -202,10 +204,14 @@ static u32 settle_storm(struct device_irqs *irqs, u64 before, u64 sent)
 	const struct irq_line *line = &irqs->irqs[0].line;
 	u64 counted = 0, earlier;
 
-	/* What is on its way takes its time on a slow machine. */
+	/*
+	 * What is on its way takes its time on a slow machine, and may be on its way to a vCPU
+	 * whose thread does not run.
+	 */
 	do {
 		earlier = counted;
-		deadline_settle_ms(50);
+		deadline_settle_ms(QUIET_MS);
+		irq_vm_sync(irqs->vm);
 		counted = irq_vm_count(irqs->vm, line->vcpu, line->vector) - before;
 	} while (counted != earlier);
 	irqs->expectation.irqs[line->vcpu][line->vector] = before + counted;
