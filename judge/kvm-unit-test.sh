@@ -32,13 +32,13 @@ arguments=$(setting "$name" test_args)
 # The key's name until 2025, and since.
 read -ra extra <<<"$(setting "$name" extra_params) $(setting "$name" qemu_params)"
 
-# The bound has come, and QEMU has got its signal as well.
-trap 'said; exit 143' TERM
+# The bound has come, and QEMU has got its signal as well, but may not end in time to be heard.
+trap 'said; wait; exit 143' TERM
 status=0
 ./qemu.sh -machine pc -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 \
 	-global kvm-pit.lost_tick_policy=discard -serial stdio -smp "${smp:-1}" \
-	-kernel "kvm-unit-tests/$file" -append "$arguments $*" "${extra[@]}" >/tmp/unit-test 2>&1 ||
-	status=$?
+	-kernel "kvm-unit-tests/$file" -append "$arguments $*" "${extra[@]}" >/tmp/unit-test 2>&1 &
+wait $! || status=$?
 said
 # The device turns what the test ends with into twice that plus one.
 case $status in
